@@ -1,0 +1,1 @@
+"""A real Valkey server in a directory."""

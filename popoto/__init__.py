@@ -1,0 +1,1 @@
+"""popoto maps Python classes to Redis and Valkey, with pluggable storage."""

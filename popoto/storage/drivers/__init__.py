@@ -1,0 +1,1 @@
+"""The drivers that run plans: the one place where waiting happens."""

@@ -1,0 +1,250 @@
+"""Backends over a RESP wire: how a batch becomes commands, and replies become canonical. The wire does the I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import Any, Final, TypeVar
+
+from popoto.exceptions import CapabilityError, OutcomeUnknown, ReplyError, TimedOut, Unavailable
+from popoto.storage import capabilities, slots
+from popoto.storage.capabilities import Info
+from popoto.storage.counting import count_round_trip
+from popoto.storage.protocol import AsyncSubscription, AsyncWire, Subscription, Wire
+from popoto.storage.scripts import Script
+from popoto.storage.steps import Applied, Batch, Call, Command, Raw, Refused, Reply, Step, Txn, needed
+
+T = TypeVar("T")
+Flush = tuple[list[tuple[bytes, ...]], list[bytes]]
+"""What goes over the wire at once: commands, and the keys they touch."""
+
+
+def _txn_reply(raw: Raw) -> tuple[int, Any]:
+    return int(raw[0]), raw[1]
+
+
+TXN: Final = Script("popoto.txn", "popoto.storage", "txn.lua", shape=_txn_reply, writes=True)
+
+
+def check(batch: Batch, info: Info, *, one_slot: bool) -> None:
+    """Refuse what must not be sent.
+
+    Raises:
+        CapabilityError: naming the step and the capability.
+        CrossSlot: naming two keys.
+    """
+    for step in batch:
+        missing = needed(step) - info.capabilities
+        if missing:
+            raise CapabilityError(
+                f"{step!r} needs the capability {', '.join(sorted(missing))!r}, which {info.server} "
+                f"{info.version} does not claim; use a backend that does".replace("  ", " ")
+            )
+    if one_slot:
+        slots.check(batch)
+
+
+def exchange(batch: Batch) -> Generator[Flush, list[Raw], list[Reply]]:
+    """Lower a batch to flushes, one unless something has to be sent again, and raise its replies to canonical form.
+
+    The caller sends each flush and throws in what went wrong.
+    """
+    replies = yield from _flush(batch, _Lowering(batch))
+    # A script that the server has forgotten did not run, so sending it again keeps "at most once".
+    forgotten = [at for at, reply in enumerate(replies) if _forgotten(batch[at], reply)]
+    if forgotten:
+        count_round_trip()
+        again = [batch[at] for at in forgotten]
+        second = yield from _flush(again, _Lowering(again, sources=True))
+        for at, reply in zip(forgotten, second, strict=True):
+            replies[at] = reply
+    return replies
+
+
+def _flush(batch: Batch, lowering: _Lowering) -> Generator[Flush, list[Raw], list[Reply]]:
+    flush = lowering.argvs, [key for step in batch for key in step.keys]
+    if any(step.writes for step in batch):
+        return lowering.replies((yield flush))
+    # What only reads may be asked twice, and its lost reply changed nothing.
+    try:
+        return lowering.replies((yield flush))
+    except TimedOut as error:
+        raise Unavailable(str(error)) from error
+    except (OutcomeUnknown, Unavailable):
+        count_round_trip()
+    try:
+        return lowering.replies((yield flush))
+    except OutcomeUnknown as error:
+        raise Unavailable(str(error)) from error
+
+
+def _forgotten(step: Step, reply: Reply) -> bool:
+    return isinstance(step, Call | Txn) and isinstance(reply, ReplyError) and reply.code == "NOSCRIPT"
+
+
+class _Lowering:
+    """The commands of one flush, and which of their replies belong to which step."""
+
+    def __init__(self, batch: Batch, *, sources: bool = False) -> None:
+        self.batch = batch
+        self.argvs: list[tuple[bytes, ...]] = []
+        self.spans: list[tuple[int, int]] = []
+        # Where other steps stand around a script, a forgotten one could only run after them, out of order: so its
+        # first use brings its source. Scripts alone are sent by digest, and again in order if it is not known.
+        self.sources = sources or not all(isinstance(step, Call) for step in batch)
+        self.sent: set[bytes] = set()
+        for step in batch:
+            start = len(self.argvs)
+            self._lower(step)
+            self.spans.append((start, len(self.argvs)))
+
+    def _lower(self, step: Step) -> None:
+        if isinstance(step, Command):
+            self.argvs.append(step.argv)
+        elif isinstance(step, Call):
+            self._script(step)
+        elif step.guards:
+            self._script(_guarded(step))
+        else:
+            self.argvs += [(b"MULTI",), *(command.argv for command in step.commands), (b"EXEC",)]
+
+    def _script(self, call: Call[Any]) -> None:
+        sha = call.script.sha
+        head: tuple[bytes, ...] = (b"EVALSHA", sha)
+        if self.sources and sha not in self.sent:
+            head = (b"EVAL", call.script.text.encode())
+            self.sent.add(sha)
+        self.argvs.append((*head, str(len(call.keys)).encode(), *call.keys, *call.args))
+
+    def replies(self, raw: Sequence[Raw]) -> list[Reply]:
+        return [_reply(step, raw[start:end]) for step, (start, end) in zip(self.batch, self.spans, strict=True)]
+
+
+def _guarded(txn: Txn) -> Call[tuple[int, Any]]:
+    words: list[bytes | int] = [len(txn.guards)]
+    for guard in txn.guards:
+        words += (guard.kind.encode(), guard.key, guard.field, guard.value)
+    words.append(len(txn.commands))
+    for command in txn.commands:
+        words += (len(command.argv), *command.argv)
+    return Call(TXN, txn.keys, words)
+
+
+def _reply(step: Step, raw: Sequence[Raw]) -> Reply:
+    last = raw[-1]
+    if isinstance(last, ReplyError):
+        return last
+    if not isinstance(step, Txn):
+        return step.shape(last)
+    if not step.guards:
+        return Applied(_shaped(step, last))
+    applied, rest = _txn_reply(last)
+    return Applied(_shaped(step, rest)) if applied else Refused(int(rest))
+
+
+def _shaped(txn: Txn, raw: Sequence[Raw]) -> list[Reply]:
+    return [
+        reply if isinstance(reply, ReplyError) else command.shape(reply)
+        for command, reply in zip(txn.commands, raw, strict=True)
+    ]
+
+
+class _Described:
+    """What both kinds of backend know of themselves."""
+
+    def __init__(self, claims: frozenset[str], server: str, one_slot: bool) -> None:
+        self._claims = claims
+        self._server = server
+        self._one_slot = one_slot
+        self._info: Info | None = None
+        self._closed = False
+
+    def _learn(self, replies: list[Raw]) -> Info:
+        info = capabilities.found(replies, server=self._server)
+        self._info = Info(info.server, info.version, info.capabilities | self._claims, info.cluster, info.notes)
+        return self._info
+
+    def _begin(self, batch: Batch, info: Info) -> Generator[Flush, list[Raw], list[Reply]]:
+        if self._closed:
+            raise Unavailable("this backend is closed: connect again")
+        check(batch, info, one_slot=self._one_slot or info.cluster)
+        return exchange(batch)
+
+
+class RespBackend(_Described):
+    """A `Backend` over a blocking RESP wire."""
+
+    def __init__(
+        self, wire: Wire, *, claims: frozenset[str] = frozenset(), server: str = "", one_slot: bool = False
+    ) -> None:
+        super().__init__(claims, server, one_slot)
+        self.wire = wire
+
+    @property
+    def info(self) -> Info:
+        return self._info or self._learn(self.wire.send(capabilities.probes()))
+
+    def execute(self, batch: Batch, /) -> list[Reply]:
+        if not batch:
+            return []
+        steps = self._begin(batch, self.info)
+        try:
+            flush = next(steps)
+            while True:
+                try:
+                    raw = self.wire.send(*flush)
+                except (OutcomeUnknown, Unavailable) as error:
+                    flush = steps.throw(error)
+                else:
+                    flush = steps.send(raw)
+        except StopIteration as stop:
+            return list(stop.value)
+
+    def subscribe(self, channels: Sequence[bytes], patterns: Sequence[bytes] = (), /) -> Subscription:
+        _check_pubsub(self.info)
+        return self.wire.subscribe(channels, patterns)
+
+    def close(self) -> None:
+        self._closed = True
+        self.wire.close()
+
+
+class AsyncRespBackend(_Described):
+    """An `AsyncBackend` over an asyncio RESP wire."""
+
+    def __init__(
+        self, wire: AsyncWire, *, claims: frozenset[str] = frozenset(), server: str = "", one_slot: bool = False
+    ) -> None:
+        super().__init__(claims, server, one_slot)
+        self.wire = wire
+
+    async def describe(self) -> Info:
+        return self._info or self._learn(await self.wire.send(capabilities.probes()))
+
+    async def execute(self, batch: Batch, /) -> list[Reply]:
+        if not batch:
+            return []
+        steps = self._begin(batch, await self.describe())
+        try:
+            flush = next(steps)
+            while True:
+                try:
+                    raw = await self.wire.send(*flush)
+                except (OutcomeUnknown, Unavailable) as error:
+                    flush = steps.throw(error)
+                else:
+                    flush = steps.send(raw)
+        except StopIteration as stop:
+            return list(stop.value)
+
+    async def subscribe(self, channels: Sequence[bytes], patterns: Sequence[bytes] = (), /) -> AsyncSubscription:
+        _check_pubsub(await self.describe())
+        return await self.wire.subscribe(channels, patterns)
+
+    async def close(self) -> None:
+        self._closed = True
+        await self.wire.close()
+
+
+def _check_pubsub(info: Info) -> None:
+    if "pubsub" not in info.capabilities:
+        raise CapabilityError(f"subscribing needs the capability 'pubsub', which {info.server} does not claim")

@@ -1,0 +1,67 @@
+"""Named server-side scripts, their text found through the package that owns them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from hashlib import sha1
+from importlib.resources import files
+from typing import Any, Generic, TypeVar
+
+R = TypeVar("R")
+_INCLUDE = re.compile(r"^-- include: (\S+) (\S+)$", re.MULTILINE)
+
+
+class Script(Generic[R]):
+    """A `.lua` file: its text, its digest, and what a caller gets back.
+
+    A line `-- include: package file.lua` is replaced with that file, so that one prelude serves many scripts.
+
+    Attributes:
+        name: identifies the script to backends that bring an implementation of their own.
+        text: the whole source, includes resolved; read at first use.
+        sha: the SHA-1 digest under which a server caches it, 40 hex digits.
+        shape: turns the raw reply into the canonical form.
+        writes: whether it may change stored state.
+        needs: the capability that it needs.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        package: str,
+        file: str,
+        *,
+        shape: Callable[[Any], R],
+        writes: bool,
+        needs: str = "lua",
+        text: str | None = None,
+    ) -> None:
+        self.name = name
+        self.package = package
+        self.file = file
+        self.shape = shape
+        self.writes = writes
+        self.needs = needs
+        self._text = text
+        self._sha: bytes | None = None
+
+    @property
+    def text(self) -> str:
+        if self._text is None:
+            self._text = _source(self.package, self.file)
+        return self._text
+
+    @property
+    def sha(self) -> bytes:
+        if self._sha is None:
+            self._sha = sha1(self.text.encode(), usedforsecurity=False).hexdigest().encode()
+        return self._sha
+
+    def __repr__(self) -> str:
+        return f"<Script {self.name}>"
+
+
+def _source(package: str, file: str) -> str:
+    text = (files(package) / file).read_text(encoding="utf-8")
+    return _INCLUDE.sub(lambda found: _source(found[1], found[2]), text)
