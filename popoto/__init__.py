@@ -1,1 +1,96 @@
 """popoto maps Python classes to Redis and Valkey, with pluggable storage."""
+
+from importlib.metadata import PackageNotFoundError, version
+
+from popoto.exceptions import (
+    BackendError,
+    BadURL,
+    CapabilityError,
+    CrossSlot,
+    KeyMutationError,
+    ModelException,
+    OutcomeUnknown,
+    PublisherException,
+    QueryException,
+    ReplyError,
+    SkipSaveException,
+    StaleObjectError,
+    SubscriberException,
+    Unavailable,
+)
+from popoto.fields import (
+    AutoKeyField,
+    BooleanField,
+    BytesField,
+    DateField,
+    DecimalField,
+    DictField,
+    Field,
+    FloatField,
+    IndexedField,
+    IntField,
+    KeyField,
+    ListField,
+    SetField,
+    SortedField,
+    StringField,
+    TimeField,
+    TupleField,
+    UniqueField,
+    UniqueKeyField,
+)
+from popoto.models import DB_key, Model, ModelBase, Query
+from popoto.storage import Connection, Pipeline, connect, connection, plugins, round_trips, using
+
+try:
+    __version__ = version("popoto")
+except PackageNotFoundError:
+    __version__ = "0.0.0+unknown"
+
+__all__ = [
+    "AutoKeyField",
+    "BackendError",
+    "BadURL",
+    "BooleanField",
+    "BytesField",
+    "CapabilityError",
+    "Connection",
+    "CrossSlot",
+    "DB_key",
+    "DateField",
+    "DecimalField",
+    "DictField",
+    "Field",
+    "FloatField",
+    "IndexedField",
+    "IntField",
+    "KeyField",
+    "KeyMutationError",
+    "ListField",
+    "Model",
+    "ModelBase",
+    "ModelException",
+    "OutcomeUnknown",
+    "Pipeline",
+    "PublisherException",
+    "Query",
+    "QueryException",
+    "ReplyError",
+    "SetField",
+    "SkipSaveException",
+    "SortedField",
+    "StaleObjectError",
+    "StringField",
+    "SubscriberException",
+    "TimeField",
+    "TupleField",
+    "Unavailable",
+    "UniqueField",
+    "UniqueKeyField",
+    "__version__",
+    "connect",
+    "connection",
+    "plugins",
+    "round_trips",
+    "using",
+]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timezone
 from decimal import Decimal, InvalidOperation
 from functools import partial
 from typing import Any, Final
@@ -24,8 +24,8 @@ unpackb: Callable[..., object] = msgpack.unpackb
 # Stored for ever: a code is never given another meaning. values.lua reads BIG_INT, DATETIME and TIME.
 BIG_INT, DECIMAL, DATETIME, DATE, TIME, SET, FROZENSET, TUPLE = range(1, 9)
 
-# Extension types inside each other; each level is a call of its own, and msgpack allows 511 lists in each.
-MAX_DEPTH: Final = 32
+# Extension types inside each other; msgpack allows 511 lists in each, and 16 * 511 take 4 MB of C stack.
+MAX_DEPTH: Final = 16
 
 Encoder = Callable[[Any], bytes]
 Decoder = Callable[[bytes], object]
@@ -64,7 +64,7 @@ def decoder(declared: type) -> Decoder:
 
 
 def plain(value: object, declared: type) -> object:
-    """An instance of the declared type or of a subclass of it, as exactly the declared type."""
+    """An instance of a subclass of the declared type, as exactly the declared type."""
     return value if type(value) is declared else _PLAIN[declared](value)
 
 
@@ -89,12 +89,7 @@ _PLAIN: Final[dict[type, Callable[..., object]]] = {
     float: float.__float__,
     str: str.__str__,
     bytes: bytes.__bytes__,
-    Decimal: Decimal,
-    list: list,
-    dict: dict,
-    set: set,
-    frozenset: frozenset,
-    tuple: tuple,
+    **{kind: kind for kind in (list, dict, set, frozenset, tuple, Decimal)},
     datetime: _plain_datetime,
     date: lambda value: date(value.year, value.month, value.day),
     time: _plain_time,
@@ -129,14 +124,11 @@ def _extend(depth: int, value: object) -> object:
     raise EncodingError(f"a value of type {_name(value)} can't be stored")
 
 
-def _items(values: Iterable[object], depth: int = 0) -> bytes:
-    return _pack(list(values), depth)
-
-
 def _members(values: Iterable[object], depth: int = 0) -> bytes:
     """An array of the values ordered by their bytes, so that equal sets have equal bytes."""
     packed = sorted(_pack(value, depth) for value in values)
-    return msgpack.Packer().pack_array_header(len(packed)) + b"".join(packed)
+    header: bytes = msgpack.Packer().pack_array_header(len(packed))
+    return header + b"".join(packed)
 
 
 def _moment(value: datetime | time, depth: int = 0) -> bytes:
@@ -151,7 +143,7 @@ def _moment(value: datetime | time, depth: int = 0) -> bytes:
 
 # Ordered: a datetime is a date too.
 _EXTENSIONS: Final[tuple[tuple[type, int, Callable[..., bytes]], ...]] = (
-    (tuple, TUPLE, _items),
+    (tuple, TUPLE, lambda value, depth: _pack(list(value), depth)),
     (set, SET, _members),
     (frozenset, FROZENSET, _members),
     (Decimal, DECIMAL, lambda value, depth: str(value).encode()),
@@ -196,10 +188,6 @@ _TAGS: Final[dict[type, bytes]] = {
 }
 
 
-def _tagged_text(kind: type, text: str) -> bytes:
-    return _TAGS[kind] + packb(text)
-
-
 def _date_stamp(value: date) -> str:  # not strftime: glibc writes the year 999 as 3 digits
     return f"{value.year:04}{value.month:02}{value.day:02}"
 
@@ -208,8 +196,8 @@ def _moment_bytes(code: int, value: datetime | time) -> bytes:
     if value.tzinfo is not None or value.fold:
         return packb(ExtType(code, _moment(value)))
     if isinstance(value, datetime):
-        return _tagged_text(datetime, f"{_date_stamp(value)}T{value.time().isoformat('microseconds')}")
-    return _tagged_text(time, value.isoformat("microseconds"))
+        return _TAGS[datetime] + packb(f"{_date_stamp(value)}T{value.time().isoformat('microseconds')}")
+    return _TAGS[time] + packb(value.isoformat("microseconds"))
 
 
 _ENCODERS: Final[dict[type, Encoder]] = {
@@ -221,10 +209,10 @@ _ENCODERS: Final[dict[type, Encoder]] = {
     list: _typed(list, _pack),
     dict: _typed(dict, _pack),
     set: _typed(set, lambda value: _TAGS[set] + _members(value)),
-    tuple: _typed(tuple, lambda value: _TAGS[tuple] + _items(value)),
-    Decimal: _typed(Decimal, lambda value: _tagged_text(Decimal, str(value))),
+    tuple: _typed(tuple, lambda value: _TAGS[tuple] + _pack(list(value))),
+    Decimal: _typed(Decimal, lambda value: _TAGS[Decimal] + packb(str(value))),
     datetime: _typed(datetime, partial(_moment_bytes, DATETIME)),
-    date: _typed(date, lambda value: _tagged_text(date, _date_stamp(value))),
+    date: _typed(date, lambda value: _TAGS[date] + packb(_date_stamp(value))),
     time: _typed(time, partial(_moment_bytes, TIME)),
 }
 
@@ -235,12 +223,13 @@ _DECIMAL = re.compile(
     r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|(?i:inf|infinity|s?nan[0-9]*))", re.ASCII
 )
 # 1.x wrote the year 999 unpadded: the year is what precedes the last four digits.
-_DATE_STAMP = re.compile(r"([0-9]{1,4})([0-9]{2})([0-9]{2})")
-_TIME_STAMP = re.compile(r"([0-9]{2}):([0-9]{2}):([0-9]{2})\.([0-9]{6})")
+_DATE_STAMP = re.compile(r"[0-9]{5,8}")
+_TIME_STAMP = re.compile(r"(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}\.[0-9]{6}")
+_DATETIME_STAMP = re.compile(rf"{_DATE_STAMP.pattern}T{_TIME_STAMP.pattern}")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _MOMENT = re.compile(
-    rf"((?:({_DAY.pattern})T)?[0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}(?:\.[0-9]{{6}})?"
-    r"(?:[+-][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{6})?)?)?)(?:;zone=([^;]+))?(;fold=1)?"
+    rf"((?:{_DAY.pattern}T)?[0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}(?:\.[0-9]{{6}})?)"
+    r"([+-][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{6})?)?)?(?:;zone=([^;]+))?(;fold=1)?"
 )
 
 
@@ -286,11 +275,19 @@ def _decimal(text: object) -> Decimal:
 
 
 def _moment_of(kind: type[datetime] | type[time], payload: bytes, depth: int = 0) -> object:
-    iso, day, zone, fold = _matched(_MOMENT, payload.decode()).groups()
-    if (day is not None) is not (kind is datetime):
-        raise DecodingError(f"the stored value has {iso!r} for a {kind.__name__}")
-    value = kind.fromisoformat(iso).replace(fold=1 if fold else 0)
+    iso, offset, zone, fold = _matched(_MOMENT, payload.decode()).groups()
+    value = kind.fromisoformat(iso).replace(tzinfo=_offset(offset), fold=1 if fold else 0)
+    if value.isoformat() != iso + (offset or ""):  # one value has one text, which values.lua copies
+        raise DecodingError(f"the stored value has the {kind.__name__} {iso}{offset}")
     return value if zone is None else _in_zone(value, zone)
+
+
+def _offset(text: str | None) -> timezone | None:
+    """A zone of an offset; datetime.fromisoformat takes +00:00:00.000001 for UTC."""
+    if text is None:
+        return None
+    size = datetime.combine(date.min, time.fromisoformat(text[1:])) - datetime.min
+    return timezone(-size if text[0] == "-" else size)
 
 
 def _in_zone(value: datetime | time, name: str) -> datetime | time:
@@ -347,19 +344,12 @@ def _read_moment(kind: type[datetime] | type[time], code: int, value: Any) -> ob
         return _moment_of(kind, value.data)
     stamp = _payload(value, kind)
     if kind is time:
-        return _time_of(stamp)
-    day, _, clock = str(stamp).partition("T")
-    return datetime.combine(_date_of(day), _time_of(clock))
+        return time.fromisoformat(_matched(_TIME_STAMP, stamp)[0])
+    return datetime.fromisoformat(_matched(_DATETIME_STAMP, stamp)[0].rjust(24, "0"))
 
 
-def _date_of(stamp: object) -> date:
-    year, month, day = _matched(_DATE_STAMP, stamp).groups()
-    return date(int(year), int(month), int(day))
-
-
-def _time_of(stamp: object) -> time:
-    hour, minute, second, microsecond = map(int, _matched(_TIME_STAMP, stamp).groups())
-    return time(hour, minute, second, microsecond)
+def _read_date(value: object) -> object:
+    return date.fromisoformat(_matched(_DATE_STAMP, _payload(value, date))[0].rjust(8, "0"))
 
 
 def _refuse(value: object, declared: type) -> object:
@@ -394,6 +384,6 @@ _DECODERS: Final[dict[type, Decoder]] = {
     tuple: _reader(tuple, _unpack, lambda value: tuple(_array(_payload(value, tuple)))),
     Decimal: _reader(Decimal, unpackb, _read_decimal),
     datetime: _reader(datetime, unpackb, partial(_read_moment, datetime, DATETIME)),
-    date: _reader(date, unpackb, lambda value: _date_of(_payload(value, date))),
+    date: _reader(date, unpackb, _read_date),
     time: _reader(time, unpackb, partial(_read_moment, time, TIME)),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
-from typing import Final
+from typing import Final, Self
 
 CLASS_SET: Final = "$Class"
 COMPOSITE: Final = "$Index"
@@ -93,7 +93,7 @@ class DB_key(list[object]):
         return self.redis_key
 
     @classmethod
-    def from_redis_key(cls, redis_key: str | bytes) -> DB_key:
+    def from_redis_key(cls, redis_key: str | bytes) -> Self:
         """The parts of a key string as texts, None where a part is `None`."""
         spelled = redis_key.decode() if isinstance(redis_key, bytes) else redis_key
         return cls(*map(unpart, spelled.split(SEPARATOR)))

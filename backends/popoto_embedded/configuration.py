@@ -12,6 +12,7 @@ from popoto_embedded.errors import EmbeddedError
 
 LOG_NAME = "server.log"
 PID_NAME = "server.pid"
+MEMORY_NAME = ":memory:"
 
 _MEMORY = re.compile(r"\d+([kmg]b?|b)?", re.IGNORECASE)
 

@@ -1,0 +1,45 @@
+"""Field types, one room each."""
+
+from popoto.fields.auto_key_field import AutoKeyField
+from popoto.fields.field import Field
+from popoto.fields.indexed_field import IndexedField
+from popoto.fields.key_field import KeyField
+from popoto.fields.sorted_field import SortedField
+from popoto.fields.typed_fields import (
+    BooleanField,
+    BytesField,
+    DateField,
+    DecimalField,
+    DictField,
+    FloatField,
+    IntField,
+    ListField,
+    SetField,
+    StringField,
+    TimeField,
+    TupleField,
+)
+from popoto.fields.unique_field import UniqueField
+from popoto.fields.unique_key_field import UniqueKeyField
+
+__all__ = [
+    "AutoKeyField",
+    "BooleanField",
+    "BytesField",
+    "DateField",
+    "DecimalField",
+    "DictField",
+    "Field",
+    "FloatField",
+    "IndexedField",
+    "IntField",
+    "KeyField",
+    "ListField",
+    "SetField",
+    "SortedField",
+    "StringField",
+    "TimeField",
+    "TupleField",
+    "UniqueField",
+    "UniqueKeyField",
+]

@@ -1,20 +1,19 @@
 -- Value texts: the key parts of a stored msgpack value, spelled as popoto.keys spells them.
 -- A prelude: it defines two locals for the script it is put in front of, and reads no KEYS and no ARGV.
 --
--- value_text(kind, raw)  canonical and 1.x's part; nil, nil where raw is missing, unreadable or not derivable
+-- value_text(kind, raw)  the canonical part and 1.x's; nil, nil where raw is missing, unreadable or not derivable
 --   kind: i int, f float, D Decimal, s str, b bool, d date, t datetime, T time, r a related key (not escaped),
 --   x any other type
--- value_number(raw)      the Lua number of an int or float, rounded to a double; nil for anything else
+-- value_number(raw)      the double nearest to an int or float; nil for anything else
 local value_text, value_number
 do
   local byte, find, format, gsub = string.byte, string.find, string.format, string.gsub
   local match, rep, sub, upper = string.match, string.rep, string.sub, string.upper
 
-  local function marked(text)
-    return (gsub(text, "[/'?*^%[%]%-]", "/%0"))
-  end
+  local function marked(text) return (gsub(text, "[/'?*^%[%]%-]", "/%0")) end
 
   local function parts(text)
+    if not text then return nil, nil end
     if not find(text, "[/'?*^%[%]%-:{]") then
       if text == "None" then return "/None", "None" end
       return text, text
@@ -25,37 +24,41 @@ do
     return gsub(gsub(text, "{&#58;}", "{/&#58;}"), ":", "{&#58;}"), legacy
   end
 
-  -- Strings
+  -- Strings. At most four bytes form a character; no surrogates, as in Python.
+  local CHARACTERS = {
+    "[\194-\223][\128-\191]", "\224[\160-\191][\128-\191]", "\237[\128-\159][\128-\191]",
+    "[\225-\236\238\239][\128-\191][\128-\191]", "\240[\144-\191][\128-\191][\128-\191]",
+    "\244[\128-\143][\128-\191][\128-\191]", "[\241-\243][\128-\191][\128-\191][\128-\191]",
+  }
 
   local function is_utf8(text)
     if not find(text, "[\128-\255]") then return true end
-    text = gsub(text, "[\194-\223][\128-\191]", ".")
-    text = gsub(text, "\224[\160-\191][\128-\191]", ".")
-    text = gsub(text, "\237[\128-\159][\128-\191]", ".")
-    text = gsub(text, "[\225-\236\238\239][\128-\191][\128-\191]", ".")
-    text = gsub(text, "\240[\144-\191][\128-\191][\128-\191]", ".")
-    text = gsub(text, "\244[\128-\143][\128-\191][\128-\191]", ".")
-    text = gsub(text, "[\241-\243][\128-\191][\128-\191][\128-\191]", ".")
+    for i = 1, #CHARACTERS do text = gsub(text, CHARACTERS[i], ".") end
     return not find(text, "[\128-\255]")
+  end
+
+  -- The big-endian number in `width` bytes, at most 4; nil where raw ends before.
+  local function unsigned(raw, at, width)
+    local number = 0
+    for i = at, at + width - 1 do
+      local b = byte(raw, i)
+      if not b then return nil end
+      number = number * 256 + b
+    end
+    return number
   end
 
   -- The str that begins at a byte of raw, and the place after it.
   local function str_at(raw, at)
-    local b, start, length = byte(raw, at), at + 1, nil
-    if not b then return nil end
-    if b >= 0xa0 and b <= 0xbf then
+    local b, length = byte(raw, at), nil
+    if b and b >= 0xa0 and b <= 0xbf then
       length = b - 0xa0
-    elseif b == 0xd9 then
-      length, start = byte(raw, at + 1), at + 2
-    elseif b == 0xda and #raw >= at + 2 then
-      local b1, b2 = byte(raw, at + 1, at + 2)
-      length, start = b1 * 256 + b2, at + 3
-    elseif b == 0xdb and #raw >= at + 4 then
-      local b1, b2, b3, b4 = byte(raw, at + 1, at + 4)
-      length, start = ((b1 * 256 + b2) * 256 + b3) * 256 + b4, at + 5
+    elseif b and b >= 0xd9 and b <= 0xdb then
+      local width = 2 ^ (b - 0xd9)
+      length, at = unsigned(raw, at + 1, width), at + width
     end
-    if not length or start + length - 1 > #raw then return nil end
-    return sub(raw, start, start + length - 1), start + length
+    if not length or at + length > #raw then return nil end
+    return sub(raw, at + 1, at + length), at + length + 1
   end
 
   local function whole_str(raw)
@@ -67,40 +70,31 @@ do
   -- The text of a tagged map of 1.x, its two keys in either order.
   local function tagged(raw, tag)
     if byte(raw, 1) ~= 0x82 then return nil end
-    local name, at = str_at(raw, 2)
+    local first, at = str_at(raw, 2)
     local text, second
-    if name == tag and byte(raw, at) == 0xc3 then
+    if first == tag and byte(raw, at) == 0xc3 then
       second, at = str_at(raw, at + 1)
-      if second ~= "as_encodable" then return nil end
+      if second == "as_encodable" then text, at = str_at(raw, at) end
+    elseif first == "as_encodable" then
       text, at = str_at(raw, at)
-    elseif name == "as_encodable" then
-      text, at = str_at(raw, at)
-      if not text then return nil end
-      second, at = str_at(raw, at)
+      if text then second, at = str_at(raw, at) end
       if second ~= tag or byte(raw, at) ~= 0xc3 then return nil end
       at = at + 1
     end
-    if text and at == #raw + 1 then return text end
-    return nil
+    return text and at == #raw + 1 and text or nil
   end
 
-  local FIXED_EXT = { [0xd4] = 1, [0xd5] = 2, [0xd6] = 4, [0xd7] = 8, [0xd8] = 16 }
-
+  -- The payload of an extension type: fixed lengths of 1 to 16, or a length in 1 or 2 bytes.
   local function extension(raw, code)
     local b, length, at = byte(raw, 1), nil, 2
-    if FIXED_EXT[b] then
-      length = FIXED_EXT[b]
-    elseif b == 0xc7 then
-      length, at = byte(raw, 2), 3
-    elseif b == 0xc8 and #raw >= 3 then
-      local b1, b2 = byte(raw, 2, 3)
-      length, at = b1 * 256 + b2, 4
+    if b >= 0xd4 and b <= 0xd8 then
+      length = 2 ^ (b - 0xd4)
+    elseif b == 0xc7 or b == 0xc8 then
+      length, at = unsigned(raw, 2, b - 0xc6), b - 0xc4
     end
     if length and byte(raw, at) == code and #raw == at + length then return sub(raw, at + 1) end
     return nil
   end
-
-  -- Numbers
 
   -- The digits of a 64-bit integer of 8 bytes: a double would round it.
   local function wide_digits(negative, ...)
@@ -119,58 +113,40 @@ do
     return (negative and "-" or "") .. gsub(digits, "^0+", "")
   end
 
-  local WIDTH = { [0xcc] = 1, [0xcd] = 2, [0xce] = 4, [0xcf] = 8, [0xd0] = 1, [0xd1] = 2, [0xd2] = 4, [0xd3] = 8 }
-
   -- The nearest double and the exact digits of a msgpack int.
   local function integer(raw)
-    local b = byte(raw, 1)
-    local number
-    if #raw == 1 then
-      if b <= 0x7f then number = b elseif b >= 0xe0 then number = b - 256 else return nil end
-    else
-      local width = WIDTH[b]
-      if not width or #raw ~= width + 1 then return nil end
-      local signed = b >= 0xd0
-      local top = byte(raw, 2)
-      number = (signed and top >= 128) and top - 256 or top
-      for i = 3, width < 8 and #raw or 5 do number = number * 256 + byte(raw, i) end
-      if width == 8 then
-        local b1, b2, b3, b4 = byte(raw, 6, 9)
-        -- 2^32 is a float in every Lua: one rounding, as Python's float() does
-        number = number * 2 ^ 32 + (((b1 * 256 + b2) * 256 + b3) * 256 + b4)
-        if number >= 2 ^ 53 or number <= -2 ^ 53 then
-          return number, wide_digits(number < 0, byte(raw, 2, 9))
-        end
-      end
+    local b, number = byte(raw, 1), nil
+    if #raw == 1 and (b <= 0x7f or b >= 0xe0) then
+      number = b <= 0x7f and b or b - 256
+    elseif b >= 0xcc and b <= 0xd3 and #raw == 1 + 2 ^ (b % 4) then
+      local width, signed = 2 ^ (b % 4), b >= 0xd0 and byte(raw, 2) >= 128
+      number = unsigned(raw, 2, width < 4 and width or 4) - (signed and 2 ^ (width < 4 and 8 * width or 32) or 0)
+      -- one rounding, as in Python's float(); 2^32 is a float in every Lua
+      if width == 8 then number = number * 2 ^ 32 + unsigned(raw, 6, 4) end
+      if number >= 2 ^ 53 or number <= -2 ^ 53 then return number, wide_digits(signed, byte(raw, 2, 9)) end
     end
-    return number, format("%.0f", number)
+    return number, number and format("%.0f", number)
   end
 
   local function floating(raw)
-    local sign, exponent, mantissa, bits, bias, top
+    local b1, b2, b3, b4 = byte(raw, 2, 5)
+    local exponent, mantissa, bits, largest
     if #raw == 9 and byte(raw, 1) == 0xcb then
-      local b1, b2, b3, b4, b5, b6, b7, b8 = byte(raw, 2, 9)
-      sign, exponent = b1, (b1 % 128) * 16 + (b2 - b2 % 16) / 16
-      mantissa = (b2 % 16) * 2 ^ 48 + ((b3 * 256 + b4) * 256 + b5) * 2 ^ 24 + (b6 * 256 + b7) * 256 + b8
-      bits, bias, top = 52, 1023, 2047
+      bits, largest, exponent = 52, 2047, (b1 % 128) * 16 + (b2 - b2 % 16) / 16
+      mantissa = (((b2 % 16) * 256 + b3) * 256 + b4) * 2 ^ 32 + unsigned(raw, 6, 4)
     elseif #raw == 5 and byte(raw, 1) == 0xca then
-      local b1, b2, b3, b4 = byte(raw, 2, 5)
-      sign, exponent = b1, (b1 % 128) * 2 + (b2 - b2 % 128) / 128
+      bits, largest, exponent = 23, 255, (b1 % 128) * 2 + (b2 - b2 % 128) / 128
       mantissa = ((b2 % 128) * 256 + b3) * 256 + b4
-      bits, bias, top = 23, 127, 255
     else
       return nil
     end
-    local number
-    if exponent == top then
-      if mantissa ~= 0 then return 0 / 0 end
-      number = 1 / 0
-    elseif exponent == 0 then
-      number = mantissa * 2 ^ (1 - bias - bits)
-    else
-      number = (mantissa + 2 ^ bits) * 2 ^ (exponent - bias - bits)
+    local number = 1 / 0
+    if exponent == largest and mantissa ~= 0 then return 0 / 0 end
+    if exponent < largest then
+      number = exponent == 0 and mantissa or mantissa + 2 ^ bits
+      number = number * 2 ^ ((exponent == 0 and 1 or exponent) - (largest - 1) / 2 - bits)
     end
-    return sign >= 128 and -number or number
+    return b1 >= 128 and -number or number
   end
 
   value_number = function(raw)
@@ -178,50 +154,40 @@ do
     return (integer(raw)) or floating(raw)
   end
 
-  -- The fewest digits that read back as a positive number, and its decimal exponent: number = 0.digits * 10^point.
+  -- The fewest digits that read back as a positive number, and its point: number = 0.digits * 10^point.
   local function shortest(number)
-    -- Normal numbers of at most 15 digits are found at 15; below 2^-1022 fewer digits are enough.
     local text
+    -- Fewer than 15 digits are the 15 without their zeros, but for the short doubles below 2^-1022.
     for precision = number < 2 ^ -1022 and 1 or 15, 17 do
       text = format("%." .. format("%d", precision - 1) .. "e", number)
       if tonumber(text) == number then break end
       if precision == 16 then
         -- At a power of two the doubles above are twice as far apart: the next decimal up may be right.
-        local lead, digits, exponent = match(text, "^(%d)%.(%d+)e(.+)$")
-        text = format("%.0f", tonumber(lead .. digits) + 1)
-        text = sub(text, 1, 1) .. "." .. sub(text, 2) .. "e" .. exponent
+        local lead, digits, exponent = match(text, "^(%d)%.(%d+)(e.+)$")
+        text = gsub(format("%.0f", tonumber(lead .. digits) + 1), "^%d", "%0.") .. exponent
         if tonumber(text) == number then break end
       end
     end
     local lead, digits, exponent = match(text, "^(%d)%.?(%d*)e(.+)$")
-    digits = gsub(lead .. digits, "0+$", "")
-    return digits, tonumber(exponent) + 1
+    return gsub(lead .. digits, "0+$", ""), tonumber(exponent) + 1
+  end
+
+  -- Digits with the decimal point after the first `point` of them.
+  local function fixed(digits, point)
+    if point <= 0 then return "0." .. rep("0", -point) .. digits end
+    if point >= #digits then return digits .. rep("0", point - #digits) end
+    return sub(digits, 1, point) .. "." .. sub(digits, point + 1)
   end
 
   -- Python's repr of a float.
   local function float_text(number)
     if number ~= number then return "nan" end
     if number == 0 then return 1 / number < 0 and "-0.0" or "0.0" end
-    local sign = number < 0 and "-" or ""
-    number = number < 0 and -number or number
-    if number == 1 / 0 then return sign .. "inf" end
+    if number < 0 then return "-" .. float_text(-number) end
+    if number == 1 / 0 then return "inf" end
     local digits, point = shortest(number)
-    if point > 16 or point < -3 then
-      local fraction = #digits > 1 and "." .. sub(digits, 2) or ""
-      return sign .. sub(digits, 1, 1) .. fraction .. "e" .. format("%+03d", point - 1)
-    elseif point <= 0 then
-      return sign .. "0." .. rep("0", -point) .. digits
-    elseif point >= #digits then
-      return sign .. digits .. rep("0", point - #digits) .. ".0"
-    end
-    return sign .. sub(digits, 1, point) .. "." .. sub(digits, point + 1)
-  end
-
-  -- Digits with the point after the first `point` of them.
-  local function fixed(digits, point)
-    if point <= 0 then return "0." .. rep("0", -point) .. digits end
-    if point >= #digits then return digits .. rep("0", point - #digits) end
-    return sub(digits, 1, point) .. "." .. sub(digits, point + 1)
+    if point > 16 or point < -3 then return fixed(digits, 1) .. "e" .. format("%+03d", point - 1) end
+    return fixed(digits, point) .. (point >= #digits and ".0" or "")
   end
 
   -- The canonical text of a Decimal, and Python's str() of it.
@@ -230,10 +196,9 @@ do
     if sign == "+" then sign = "" end
     if whole == "" and fraction == "" then
       local word = upper(rest)
-      if word == "INF" or word == "INFINITY" then return sign .. "Infinity", sign .. "Infinity" end
       local signal, payload = match(word, "^(S?)NAN0*(%d*)$")
-      if not signal or find(text, ".", 1, true) then return nil end
-      word = sign .. (signal == "S" and "s" or "") .. "NaN" .. payload
+      if find(text, ".", 1, true) or not (signal or word == "INF" or word == "INFINITY") then return nil end
+      word = sign .. (signal and gsub(signal, "S", "s") .. "NaN" .. payload or "Infinity")
       return word, word
     end
     local exponent = match(rest, "^[eE]([+-]?%d+)$")
@@ -241,92 +206,82 @@ do
     if rest ~= "" and not (exponent and #exponent <= 16) then return nil end
     exponent = (exponent and tonumber(exponent) or 0) - #fraction
     local digits = match(whole .. fraction, "^0*(%d+)$")
-    local point = exponent + #digits
-    local legacy
+    local point, legacy = exponent + #digits, nil
     if exponent <= 0 and point > -6 then
       legacy = fixed(digits, point)
     else
       legacy = fixed(digits, 1) .. (point == 1 and "" or format("E%+.0f", point - 1))
     end
     if digits == "0" then return "0", sign .. legacy end
-    local significant = gsub(digits, "0+$", "")
-    exponent = exponent + #digits - #significant
-    local canonical
-    if exponent >= -40 and exponent <= 40 then
-      canonical = fixed(significant, #significant + exponent)
-    else
-      canonical = significant .. format("E%.0f", exponent)
-    end
-    return sign .. canonical, sign .. legacy
+    digits = gsub(digits, "0+$", "")
+    exponent = point - #digits
+    if exponent >= -40 and exponent <= 40 then return sign .. fixed(digits, point), sign .. legacy end
+    return sign .. digits .. format("E%.0f", exponent), sign .. legacy
   end
-
-  -- Dates and times
 
   local MONTH_DAYS = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 }
 
-  local function is_day(year, month, day)
-    year, month, day = tonumber(year), tonumber(month), tonumber(day)
+  -- 1.x wrote the year 999 unpadded: the year is what precedes the last four digits.
+  local function day_text(stamp)
+    local y, m, d = match(stamp, "^(%d+)%-?(%d%d)%-?(%d%d)$")
+    if not y or #y > 4 then return nil end
+    local year, month, day = tonumber(y), tonumber(m), tonumber(d)
     local days = MONTH_DAYS[month]
     if month == 2 and year % 4 == 0 and (year % 100 ~= 0 or year % 400 == 0) then days = 29 end
-    return days and year >= 1 and day >= 1 and day <= days
+    if not days or year < 1 or day < 1 or day > days then return nil end
+    return rep("0", 4 - #y) .. y .. "-" .. m .. "-" .. d
   end
 
-  local function is_clock(hour, minute, second)
-    return hour < "24" and minute < "60" and second < "60"
+  -- What precedes and what follows hours, minutes and seconds.
+  local function clock(text)
+    local before, hour, minute, second, after = match(text, "^(.-)(%d%d):(%d%d):(%d%d)(.*)$")
+    if hour and hour < "24" and minute < "60" and second < "60" then return before, after end
+    return nil
   end
 
-  -- 1.x wrote the year 999 unpadded: the year is what precedes the last four digits.
-  local function stamped_day(stamp)
-    local year, month, day = match(stamp, "^(%d+)(%d%d)(%d%d)$")
-    if not year or #year > 4 or not is_day(year, month, day) then return nil end
-    return rep("0", 4 - #year) .. year .. "-" .. month .. "-" .. day
-  end
-
+  -- 1.x's stamp: always six digits of a second, no zone.
   local function stamped_time(stamp)
-    local hour, minute, second, fraction = match(stamp, "^(%d%d):(%d%d):(%d%d)(%.%d%d%d%d%d%d)$")
-    if not hour or not is_clock(hour, minute, second) then return nil end
-    return hour .. ":" .. minute .. ":" .. second .. (fraction == ".000000" and "" or fraction)
+    local before, after = clock(stamp)
+    if before ~= "" or not find(after, "^%.%d%d%d%d%d%d$") then return nil end
+    return (gsub(stamp, "%.000000$", ""))
   end
 
   local function stamped_datetime(stamp)
-    local day, clock = match(stamp, "^(%d+)T(.+)$")
-    day = day and stamped_day(day)
-    clock = day and stamped_time(clock)
-    return clock and day .. " " .. clock
+    local day, time = match(stamp, "^(%d+)T(.+)$")
+    day = day and day_text(day)
+    time = day and stamped_time(time)
+    return time and day .. " " .. time
   end
 
-  -- An ISO time with its offset, as the extension types hold it; what str() gives of it.
+  -- The ISO text in an extension type; Python's str() of a time is the same text.
   local function iso_time(text)
-    local hour, minute, second, rest = match(text, "^(%d%d):(%d%d):(%d%d)(.*)$")
-    if not hour or not is_clock(hour, minute, second) then return nil end
-    local after = match(rest, "^%.%d%d%d%d%d%d(.*)$") or rest
+    local before, after = clock(text)
+    if before ~= "" or find(text, ".000000", 1, true) then return nil end
+    after = match(after, "^%.%d%d%d%d%d%d(.*)$") or after
     if after == "" then return text end
-    local h, m, more = match(after, "^[+-](%d%d):(%d%d)(.*)$")
-    local s = more and (more == "" and "00" or match(more, "^:(%d%d)$") or match(more, "^:(%d%d)%.%d%d%d%d%d%d$"))
-    return s and is_clock(h, m, s) and text or nil
+    if after == "-00:00" or find(after, ":%d%d:00$") then return nil end
+    if find(after, "^[+-]%d%d:%d%d$") then after = after .. ":00" end
+    local sign, fraction = clock(after)
+    local offset = sign and find(sign, "^[+-]$") and (fraction == "" or find(fraction, "^%.%d%d%d%d%d%d$"))
+    return offset and text or nil
   end
 
   -- The text of a moment with a zone or a fold: `2024-01-02T03:04:05+01:00;zone=Europe/Paris;fold=1`.
-  local function extended_moment(raw, code, dated)
+  local function extended_moment(raw, code)
     local text = extension(raw, code)
     if not text or not is_utf8(text) then return nil end
     local iso, rest = match(text, "^([^;]*)(.*)$")
     rest = gsub(rest, ";fold=1$", "")
     if rest ~= "" and not find(rest, "^;zone=[^;]+$") then return nil end
-    if not dated then return iso_time(iso) end
-    local year, month, day, clock = match(iso, "^(%d%d%d%d)%-(%d%d)%-(%d%d)T(.+)$")
-    clock = year and is_day(year, month, day) and iso_time(clock)
-    return clock and sub(iso, 1, 10) .. " " .. clock or nil
-  end
-
-  local function escaped(text)
-    if not text then return nil, nil end
-    return parts(text)
+    if code == 5 then return iso_time(iso) end
+    local day, time = match(iso, "^(%d%d%d%d%-%d%d%-%d%d)T(.+)$")
+    time = day and day_text(day) and iso_time(time)
+    return time and day .. " " .. time or nil
   end
 
   local READ = {}
 
-  function READ.s(raw) return escaped(whole_str(raw)) end
+  function READ.s(raw) return parts(whole_str(raw)) end
 
   function READ.r(raw)
     local text = whole_str(raw)
@@ -334,9 +289,8 @@ do
   end
 
   function READ.b(raw)
-    if raw == "\195" then return "True", "True" end
-    if raw == "\194" then return "False", "False" end
-    return nil, nil
+    local text = raw == "\195" and "True" or raw == "\194" and "False" or nil
+    return text, text
   end
 
   function READ.i(raw)
@@ -344,52 +298,43 @@ do
     if raw == "\195" then return "1", "True" end
     if raw == "\194" then return "0", "False" end
     local _, digits = integer(raw)
-    if not digits then
-      local number = floating(raw)
-      if not number then
-        digits = match(extension(raw, 1) or "", "^%-?[1-9]%d*$")
-      elseif number % 1 == 0 then
-        digits = number == 0 and "0" or format("%.0f", number)
-      end
+    local number = not digits and floating(raw)
+    if number then
+      digits = number == 0 and "0" or number % 1 == 0 and format("%.0f", number)
     end
-    return escaped(digits)
+    return parts(digits or match(extension(raw, 1) or "", "^%-?[1-9]%d*$"))
   end
 
   function READ.f(raw)
     local number = value_number(raw)
-    if not number then return nil, nil end
-    local text = marked(float_text(number))
+    local text = number and marked(float_text(number)) or nil
     return number == 0 and "0.0" or text, text
   end
 
   function READ.D(raw)
-    local text = tagged(raw, "__Decimal__")
-    if not text then
-      local _, digits = integer(raw)
-      local number = not digits and floating(raw)
-      text = digits or number and float_text(number)
-    end
+    local _, digits = integer(raw)
+    local number = not digits and floating(raw)
+    local text = digits or number and float_text(number) or tagged(raw, "__Decimal__")
     if not text then return nil, nil end
     local canonical, legacy = decimal_texts(text)
-    if not canonical then return nil, nil end
-    return marked(canonical), marked(legacy)
+    return canonical and marked(canonical), canonical and marked(legacy)
   end
 
   function READ.d(raw)
     local stamp = tagged(raw, "__date__")
-    return escaped(stamp and stamped_day(stamp))
+    return parts(stamp and find(stamp, "^%d+$") and day_text(stamp))
   end
 
   function READ.t(raw)
     local stamp = tagged(raw, "__datetime__")
-    if stamp then return escaped(stamped_datetime(stamp)) end
-    return escaped(extended_moment(raw, 3, true))
+    if stamp then return parts(stamped_datetime(stamp)) end
+    return parts(extended_moment(raw, 3))
   end
 
   function READ.T(raw)
     local stamp = tagged(raw, "__time__")
-    if stamp then return escaped(stamped_time(stamp)) end
-    return escaped(extended_moment(raw, 5, false))
+    if stamp then return parts(stamped_time(stamp)) end
+    return parts(extended_moment(raw, 5))
   end
 
   value_text = function(kind, raw)

@@ -6,6 +6,7 @@ from popoto.storage.connections import Connection, connect, connection, reset, s
 from popoto.storage.counting import RoundTrips, round_trips
 from popoto.storage.hookspecs import hookimpl
 from popoto.storage.layouts import Layout
+from popoto.storage.pipelines import Pipeline, async_enlist, enlist
 from popoto.storage.plans import Op, ask, ask_all, effect, layout, together
 from popoto.storage.plugins import open_async_backend, open_backend, plugins
 from popoto.storage.protocol import (
@@ -47,6 +48,7 @@ __all__ = [
     "Layout",
     "Message",
     "Op",
+    "Pipeline",
     "PluginInfo",
     "PoolWire",
     "Refused",
@@ -60,9 +62,11 @@ __all__ = [
     "Wire",
     "ask",
     "ask_all",
+    "async_enlist",
     "connect",
     "connection",
     "effect",
+    "enlist",
     "hookimpl",
     "layout",
     "masked",

@@ -16,6 +16,7 @@ from popoto.storage.capabilities import Info
 from popoto.storage.drivers.aio import Lane, Lanes, arun
 from popoto.storage.drivers.blocking import run
 from popoto.storage.layouts import Layout
+from popoto.storage.pipelines import Pipeline
 from popoto.storage.plans import Op
 from popoto.storage.protocol import AsyncBackend, Backend
 from popoto.storage.urls import URL, parse
@@ -78,6 +79,10 @@ class Connection:
             return await arun(plan, await self.lane(), self.layout)
         except Unavailable as error:
             raise self._explained(error) from _without_internals(error)
+
+    def pipeline(self) -> Pipeline:
+        """A pipeline of popoto's own, for `pipeline=` of any operation."""
+        return Pipeline(self)
 
     async def lane(self) -> Lane:
         """The running event loop's way to the store."""

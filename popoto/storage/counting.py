@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-_counters: ContextVar[tuple["RoundTrips", ...]] = ContextVar("popoto_round_trips", default=())
+_counters: ContextVar[tuple[RoundTrips, ...]] = ContextVar("popoto_round_trips", default=())
 
 
 class RoundTrips:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,10 +13,12 @@ class Layout:
     Attributes:
         namespace: a prefix that separates applications on one server, "" for none.
         cluster: whether every key of a model carries a hash tag, so that its scripts stay in one slot.
+        packs: whether a script can answer with one packed reply.
     """
 
     namespace: str = ""
     cluster: bool = False
+    packs: bool = False
 
     def prefix(self, tag: str) -> str:
         """What stands in front of every key of the model whose hash tag this is."""
@@ -24,3 +27,9 @@ class Layout:
 
 
 PLAIN = Layout()
+
+
+@cache
+def of_server(layout: Layout, capabilities: frozenset[str]) -> Layout:
+    """The layout on a server that claims these capabilities."""
+    return replace(layout, packs="cmsgpack" in capabilities)

@@ -149,7 +149,11 @@ async def together(plans: Sequence[Op[T]], *, errors: Literal["raise", "return"]
     With `errors="return"` an exception stands in the place of its plan's result; otherwise the first is raised when
     all have ended.
     """
-    running = [Running(plan) for plan in plans]
+    return await together_running([Running(plan) for plan in plans], errors=errors)
+
+
+async def together_running(running: Sequence[Running], *, errors: Literal["raise", "return"] = "raise") -> list[Any]:
+    """Take plans that are under way to their ends, as `together` does."""
     while True:
         waiting = [one for one in running if one.request is not None]
         if not waiting:

@@ -43,18 +43,19 @@ def check(batch: Batch, info: Info, *, one_slot: bool) -> None:
         slots.check(batch)
 
 
-def exchange(batch: Batch) -> Generator[Flush, list[Raw], list[Reply]]:
+def exchange(batch: Batch, known: set[bytes]) -> Generator[Flush, list[Raw], list[Reply]]:
     """Lower a batch to flushes, one unless something has to be sent again, and raise its replies to canonical form.
 
-    The caller sends each flush and throws in what went wrong.
+    The caller sends each flush and throws in what went wrong. `known` holds the digests of the scripts that this
+    server has seen; it grows.
     """
-    replies = yield from _flush(batch, _Lowering(batch))
+    replies = yield from _flush(batch, _Lowering(batch, known))
     # A script that the server has forgotten did not run, so sending it again keeps "at most once".
     forgotten = [at for at, reply in enumerate(replies) if _forgotten(batch[at], reply)]
     if forgotten:
         count_round_trip()
         again = [batch[at] for at in forgotten]
-        second = yield from _flush(again, _Lowering(again, sources=True))
+        second = yield from _flush(again, _Lowering(again, set()))
         for at, reply in zip(forgotten, second, strict=True):
             replies[at] = reply
     return replies
@@ -84,39 +85,39 @@ def _forgotten(step: Step, reply: Reply) -> bool:
 class _Lowering:
     """The commands of one flush, and which of their replies belong to which step."""
 
-    def __init__(self, batch: Batch, *, sources: bool = False) -> None:
+    def __init__(self, batch: Batch, known: set[bytes]) -> None:
         self.batch = batch
         self.argvs: list[tuple[bytes, ...]] = []
         self.spans: list[tuple[int, int]] = []
         # Where other steps stand around a script, a forgotten one could only run after them, out of order: so its
-        # first use brings its source. Scripts alone are sent by digest, and again in order if it is not known.
-        self.sources = sources or not all(isinstance(step, Call) for step in batch)
-        self.sent: set[bytes] = set()
+        # first use brings its source. Scripts alone are sent by digest once known, and again in order if forgotten.
+        sent = known if all(isinstance(step, Call) for step in batch) else set()
         for step in batch:
             start = len(self.argvs)
-            self._lower(step)
+            self.argvs += lowered(step, sent)
             self.spans.append((start, len(self.argvs)))
-
-    def _lower(self, step: Step) -> None:
-        if isinstance(step, Command):
-            self.argvs.append(step.argv)
-        elif isinstance(step, Call):
-            self._script(step)
-        elif step.guards:
-            self._script(_guarded(step))
-        else:
-            self.argvs += [(b"MULTI",), *(command.argv for command in step.commands), (b"EXEC",)]
-
-    def _script(self, call: Call[Any]) -> None:
-        sha = call.script.sha
-        head: tuple[bytes, ...] = (b"EVALSHA", sha)
-        if self.sources and sha not in self.sent:
-            head = (b"EVAL", call.script.text.encode())
-            self.sent.add(sha)
-        self.argvs.append((*head, str(len(call.keys)).encode(), *call.keys, *call.args))
 
     def replies(self, raw: Sequence[Raw]) -> list[Reply]:
         return [_reply(step, raw[start:end]) for step, (start, end) in zip(self.batch, self.spans, strict=True)]
+
+
+def lowered(step: Step, sent: set[bytes]) -> list[tuple[bytes, ...]]:
+    """The commands of a step.
+
+    `sent` holds the digests of scripts whose source has gone before: the first use of another brings its source.
+    """
+    if isinstance(step, Command):
+        return [step.argv]
+    if isinstance(step, Txn):
+        if not step.guards:
+            return [(b"MULTI",), *(command.argv for command in step.commands), (b"EXEC",)]
+        step = _guarded(step)
+    sha = step.script.sha
+    head: tuple[bytes, ...] = (b"EVALSHA", sha)
+    if sha not in sent:
+        head = (b"EVAL", step.script.text.encode())
+        sent.add(sha)
+    return [(*head, str(len(step.keys)).encode(), *step.keys, *step.args)]
 
 
 def _guarded(txn: Txn) -> Call[tuple[int, Any]]:
@@ -156,6 +157,7 @@ class _Described:
         self._server = server
         self._one_slot = one_slot
         self._info: Info | None = None
+        self._known: set[bytes] = set()
         self._closed = False
 
     def _learn(self, replies: list[Raw]) -> Info:
@@ -167,7 +169,7 @@ class _Described:
         if self._closed:
             raise Unavailable("this backend is closed: connect again")
         check(batch, info, one_slot=self._one_slot or info.cluster)
-        return exchange(batch)
+        return exchange(batch, self._known)
 
 
 class RespBackend(_Described):

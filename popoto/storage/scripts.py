@@ -8,11 +8,11 @@ from hashlib import sha1
 from importlib.resources import files
 from typing import Any, Generic, TypeVar
 
-R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 _INCLUDE = re.compile(r"^-- include: (\S+) (\S+)$", re.MULTILINE)
 
 
-class Script(Generic[R]):
+class Script(Generic[R_co]):
     """A `.lua` file: its text, its digest, and what a caller gets back.
 
     A line `-- include: package file.lua` is replaced with that file, so that one prelude serves many scripts.
@@ -32,7 +32,7 @@ class Script(Generic[R]):
         package: str,
         file: str,
         *,
-        shape: Callable[[Any], R],
+        shape: Callable[[Any], R_co],
         writes: bool,
         needs: str = "lua",
         text: str | None = None,

@@ -8,7 +8,7 @@ from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 from popoto.storage.scripts import Script
 
-R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 Arg: TypeAlias = bytes | str | int | float
 Raw: TypeAlias = Any
 """A server's reply as a client's parser gives it, RESP2 or RESP3: bytes, int, float, None, list, dict, set."""
@@ -29,7 +29,7 @@ def argument(value: Arg) -> bytes:
     return repr(value).encode()
 
 
-class Command(Generic[R]):
+class Command(Generic[R_co]):
     """One command of the server, complete and in bytes; treat it as immutable.
 
     Attributes:
@@ -46,7 +46,7 @@ class Command(Generic[R]):
         self,
         *argv: Arg,
         keys: Sequence[Arg] = (),
-        shape: Callable[[Raw], R],
+        shape: Callable[[Raw], R_co],
         writes: bool = False,
         needs: str = "",
     ) -> None:
@@ -61,12 +61,12 @@ class Command(Generic[R]):
         return f"<Command {words[:80]}{' ...' if len(self.argv) > 4 else ''}>"
 
 
-class Call(Generic[R]):
+class Call(Generic[R_co]):
     """One run of a named script: atomic, and one round trip like any command."""
 
     __slots__ = ("args", "keys", "script")
 
-    def __init__(self, script: Script[R], keys: Sequence[Arg] = (), args: Sequence[Arg] = ()) -> None:
+    def __init__(self, script: Script[R_co], keys: Sequence[Arg] = (), args: Sequence[Arg] = ()) -> None:
         self.script = script
         self.keys = tuple(map(argument, keys))
         self.args = tuple(map(argument, args))
@@ -80,7 +80,7 @@ class Call(Generic[R]):
         return self.script.needs
 
     @property
-    def shape(self) -> Callable[[Raw], R]:
+    def shape(self) -> Callable[[Raw], R_co]:
         return self.script.shape
 
     def __repr__(self) -> str:

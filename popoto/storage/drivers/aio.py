@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 from popoto.exceptions import BackendError
 from popoto.storage.counting import count_round_trip
-from popoto.storage.layouts import PLAIN, Layout
+from popoto.storage.layouts import PLAIN, Layout, of_server
 from popoto.storage.plans import Op, Request, Running
 from popoto.storage.protocol import AsyncBackend
 from popoto.storage.steps import Reply, Step
@@ -41,7 +41,7 @@ async def arun(plan: Op[R], lane: Lane, layout: Layout = PLAIN) -> R:
 async def serve(request: Request, lane: Lane, layout: Layout) -> Any:
     """Do what a plan asks for once."""
     if request.kind == "layout":
-        return layout
+        return of_server(layout, (await lane.backend.describe()).capabilities)
     if request.effect is not None:
         return await asyncio.to_thread(request.effect)
     count_round_trip()

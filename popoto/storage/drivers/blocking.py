@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from popoto.storage.counting import count_round_trip
-from popoto.storage.layouts import PLAIN, Layout
+from popoto.storage.layouts import PLAIN, Layout, of_server
 from popoto.storage.plans import Op, Request, Running
 from popoto.storage.protocol import Backend
 
@@ -28,7 +28,7 @@ def run(plan: Op[R], backend: Backend, layout: Layout = PLAIN) -> R:
 def serve(request: Request, backend: Backend, layout: Layout) -> Any:
     """Do what a plan asks for once."""
     if request.kind == "layout":
-        return layout
+        return of_server(layout, backend.info.capabilities)
     if request.effect is not None:
         return request.effect()
     count_round_trip()

@@ -1,0 +1,63 @@
+"""A key field that makes its own value."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+from popoto.exceptions import ModelException
+from popoto.fields.lookups import PLAIN, TEXT, Lookup, choices
+from popoto.fields.sources import Index, Keyed, Match
+from popoto.fields.unique_key_field import UniqueKeyField
+from popoto.keys import spellings
+
+
+class AutoKeyField(UniqueKeyField[str]):
+    """A key that is generated: hex digits of a random UUID. A model without key fields gets one as `_auto_key`.
+
+    Args:
+        auto_uuid_length: how many hex digits, 8 to 32.
+
+    Raises:
+        ModelException: for `unique=False`, `null=True`, another type, or a length out of range.
+    """
+
+    types = (str,)
+    auto = True
+
+    def __init__(self, auto_uuid_length: int = 32, **options: Any) -> None:
+        if (
+            isinstance(auto_uuid_length, bool)
+            or not isinstance(auto_uuid_length, int)
+            or not 8 <= auto_uuid_length <= 32
+        ):
+            raise ModelException(f"{self._title()}: auto_uuid_length={auto_uuid_length!r} must be an int from 8 to 32")
+        self.auto_uuid_length = auto_uuid_length
+        super().__init__(options.pop("type", str), **options)
+
+    def initial(self) -> str:
+        return uuid4().hex[: self.auto_uuid_length]
+
+    def complaint(self, value: Any, *, null_check: bool = True) -> str | None:
+        if isinstance(value, str) and len(value) != self.auto_uuid_length:
+            return f"has {len(value)} characters, and a generated key has {self.auto_uuid_length}: leave it out"
+        return super().complaint(value, null_check=null_check)
+
+    def make_index(self) -> Index | None:
+        # The key alone tells the row: 1.x wrote no index either.
+        return None
+
+    def make_lookups(self) -> dict[str, Lookup]:
+        return {**PLAIN, **TEXT, "": _keyed(PLAIN[""]), "in": _keyed(PLAIN["in"])}
+
+
+def _keyed(lookup: Lookup) -> Lookup:
+    """The lookup, its candidates named by their keys."""
+
+    def keyed(field: Any, operand: Any) -> Match:
+        match = lookup(field, operand)
+        values = match.equals if match.equals else choices(field, operand)
+        parts = tuple(dict.fromkeys(part for value in values for part in spellings(value)))
+        return Match(match.test, Keyed(parts), exact=True, equals=match.equals)
+
+    return keyed

@@ -1,0 +1,124 @@
+-- Index entries: which sets and sorted sets a stored row is a member of, told from the bytes of its fields.
+-- A prelude: it reads ARGV in order through take(), and needs value_text() of values.lua.
+--
+-- take()             the next argument
+-- take_schema()      the indexes: their number; of each kind (S, U or Z), base key, field, code, number of
+--                    partitions, and of each partition field and code
+-- read_row(key, schema)     the fields that the indexes need, by name; false where one is missing
+-- entry_keys(index, row)    the key of the row's entry, and the one that 1.x used; nil where it has none
+-- read_tokens(text), write_tokens(tokens)  the receipt: texts of values that bytes do not tell, kept in `$idx`
+local RECEIPT = '$idx'
+local NIL = '\192'
+local at = 0
+
+local function take()
+  at = at + 1
+  return ARGV[at]
+end
+
+local function take_schema()
+  local schema = {}
+  for number = 1, tonumber(take()) do
+    local index = {kind = take(), base = take(), field = take(), code = take(), partitions = {}}
+    for part = 1, tonumber(take()) do
+      index.partitions[part] = {field = take(), code = take()}
+    end
+    schema[number] = index
+  end
+  return schema
+end
+
+-- As netstrings: length, colon, name, length, colon, text.
+local function read_tokens(text)
+  local tokens, place = {}, 1
+  local function piece()
+    local colon = string.find(text, ':', place, true)
+    local length = tonumber(string.sub(text, place, colon - 1))
+    place = colon + length + 1
+    return string.sub(text, colon + 1, colon + length)
+  end
+  while text and place <= #text do
+    local name = piece()
+    tokens[name] = piece()
+  end
+  return tokens
+end
+
+local function write_tokens(tokens)
+  local names = {}
+  for name in pairs(tokens) do
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  for number, name in ipairs(names) do
+    names[number] = #name .. ':' .. name .. #tokens[name] .. ':' .. tokens[name]
+  end
+  return table.concat(names)
+end
+
+local function needed_fields(schema)
+  local names, seen = {}, {}
+  local function need(name)
+    if not seen[name] then
+      seen[name] = true
+      names[#names + 1] = name
+    end
+  end
+  for _, index in ipairs(schema) do
+    need(index.field)
+    for _, part in ipairs(index.partitions) do
+      need(part.field)
+    end
+  end
+  need(RECEIPT)
+  return names
+end
+
+local function read_row(key, schema)
+  local names = schema.names or needed_fields(schema)
+  schema.names = names
+  local values = redis.call('HMGET', key, unpack(names))
+  local row = {}
+  for number, name in ipairs(names) do
+    row[name] = values[number]
+  end
+  row[RECEIPT] = read_tokens(row[RECEIPT])
+  return row
+end
+
+local function text_of(field, code, row)
+  if code == 'x' then
+    local token = row[RECEIPT] and row[RECEIPT][field]
+    if row[field] == NIL then
+      token = 'None'
+    end
+    return token, token
+  end
+  return value_text(code, row[field])
+end
+
+local function entry_keys(index, row)
+  local raw = row[index.field]
+  if not raw then
+    return nil, nil
+  end
+  if index.kind ~= 'Z' then
+    local text, legacy = text_of(index.field, index.code, row)
+    if not text then
+      return nil, nil
+    end
+    return index.base .. ':' .. text, index.base .. ':' .. legacy
+  end
+  if raw == NIL then
+    return nil, nil
+  end
+  local key, former = index.base, index.base
+  for _, part in ipairs(index.partitions) do
+    local text, legacy = text_of(part.field, part.code, row)
+    if not text then
+      return nil, nil
+    end
+    key, former = key .. ':' .. text, former .. ':' .. legacy
+  end
+  return key, former
+end

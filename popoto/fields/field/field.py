@@ -1,0 +1,205 @@
+"""The declaration of a field: its type, its checks, its bytes, its indexes and lookups."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Callable
+from copy import deepcopy
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Self, TypeVar, overload
+
+from popoto.encoding import decoder, encoder
+from popoto.exceptions import ModelException
+from popoto.fields.conversion import convert
+from popoto.fields.lookups import PLAIN, Lookup, set_lookups
+from popoto.fields.sources import Index
+from popoto.keys import field_tag
+
+T = TypeVar("T")
+TYPES: Final = (int, float, Decimal, str, bool, bytes, list, dict, set, tuple, date, datetime, time)
+_CODES: Final[dict[type, str]] = {
+    int: "i",
+    float: "f",
+    Decimal: "D",
+    str: "s",
+    bool: "b",
+    date: "d",
+    datetime: "t",
+    time: "T",
+}
+
+
+def value_code(declared: type) -> str:
+    """The letter by which a script turns a stored value of this type into text; `x` where it cannot."""
+    return _CODES.get(declared, "x")
+
+
+class Field(Generic[T]):
+    """An attribute that is stored in the model's hash.
+
+    Args:
+        type: int, float, Decimal, str, bool, bytes, list, dict, set, tuple, date, datetime or time.
+        null: whether None may be stored.
+        default: the value of a new instance, or a callable that makes it; a mutable value is copied.
+        max_length: the longest text, in characters.
+        indexed: keep a set per value, so that filters need not load every row.
+        unique: refuse a second row with the same value; implies an index.
+
+    Raises:
+        ModelException: for an unknown type or option.
+    """
+
+    types: ClassVar[tuple[Any, ...]] = TYPES
+    """The types that this class of field takes."""
+    name: str = ""
+    key: bool = False
+    """Whether the value is part of the row's key."""
+    auto: bool = False
+    """Whether a missing value is generated."""
+
+    def __init__(
+        self,
+        type: type[T] = str,  # type: ignore[assignment]
+        null: bool = True,
+        default: T | Callable[[], T] | None = None,
+        max_length: int | None = 1024,
+        *,
+        indexed: bool = False,
+        unique: bool = False,
+        **options: Any,
+    ) -> None:
+        self._check_options(type, options)
+        self.type: type[T] = type
+        self.null = null
+        self.default = default
+        self.max_length = max_length
+        self.unique = unique
+        self.indexed = indexed or unique
+        if max_length is not None and (
+            isinstance(max_length, bool) or not isinstance(max_length, int) or max_length < 1
+        ):
+            raise ModelException(
+                f"{self._title()}: max_length={max_length!r} is no length; give a positive int or None"
+            )
+        self.encode: Callable[[Any], bytes] = encoder(type)
+        self.decode: Callable[[bytes], Any] = decoder(type)
+        self.code = value_code(type)
+        self.index: Index | None = None
+        self.lookups: dict[str, Lookup] = dict(PLAIN)
+
+    def _check_options(self, declared: Any, options: dict[str, Any]) -> None:
+        for name in options:
+            near = difflib.get_close_matches(name, ("type", "null", "default", "max_length", "indexed", "unique"), 1)
+            raise ModelException(
+                f"{self._title()} has no option {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+            )
+        if declared not in self.types:
+            names = ", ".join(one.__name__ for one in self.types)
+            raise ModelException(f"{self._title()}: type={declared!r} cannot be stored; use one of {names}")
+
+    def _title(self) -> str:
+        return f"{self.__class__.__name__} {self.name}".rstrip()
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        if self.name and self.name != name:
+            raise ModelException(f"one Field object cannot be both {self.name!r} and {name!r}: declare two")
+        self.name = name
+        self.index = self.make_index()
+        self.lookups = self.make_lookups()
+
+    def __repr__(self) -> str:
+        return f"<{self._title()}>"
+
+    # -- attribute access
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __get__(self, instance: None, owner: Any) -> Self: ...
+        @overload
+        def __get__(self, instance: object, owner: Any) -> T: ...
+        def __get__(self, instance: Any, owner: Any) -> Any: ...
+        def __set__(self, instance: Any, value: T | None) -> None: ...
+
+    else:
+
+        def __get__(self, instance, owner):
+            """The field on the class; on an instance the value, decoded at the first access."""
+            if instance is None:
+                return self
+            value = instance._stored_value(self)
+            instance.__dict__[self.name] = value
+            return value
+
+    # -- values
+
+    def initial(self) -> Any:
+        """The value of a new instance that was given none."""
+        if callable(self.default):
+            return self.default()
+        if isinstance(self.default, list | dict | set):
+            return deepcopy(self.default)
+        return self.default
+
+    def convert(self, value: Any) -> Any:
+        """The value as the field's type.
+
+        Raises:
+            ValueError: when that would lose something.
+        """
+        return convert(value, self.type)
+
+    def complaint(self, value: Any, *, null_check: bool = True) -> str | None:
+        """What is wrong with a converted value, with its remedy; None when it may be stored."""
+        if value is None:
+            return (
+                "is None, and the field is declared null=False: give it a value"
+                if null_check and not self.null
+                else None
+            )
+        if isinstance(value, str) and self.max_length is not None and len(value) > self.max_length:
+            return (
+                f"has {len(value)} characters, and the field takes {self.max_length}: "
+                "shorten it, or declare a larger max_length"
+            )
+        if self.indexed and isinstance(value, float | Decimal) and math.isnan(value):
+            return "is not a number, which equals nothing and cannot be indexed: give a number"
+        return None
+
+    def operand(self, value: Any) -> Any:
+        """A value to compare with, as the field's type.
+
+        Raises:
+            ValueError: when it can never equal a value of the field.
+        """
+        return None if value is None else self.convert(value)
+
+    def format_value_pre_save(self, value: Any, skip_auto_now: bool = False) -> Any:
+        """The value as it is to be saved: the place where a field renews itself."""
+        return value
+
+    # -- indexes
+
+    def make_index(self) -> Index | None:
+        """The field's index, once its name is known."""
+        if not self.indexed:
+            return None
+        return Index("U" if self.unique else "S", self.index_tag(), self.name, self.code)
+
+    def index_tag(self) -> str:
+        """The key prefix of the field's index."""
+        return field_tag("UniqueField" if self.unique else "IndexedField")
+
+    def make_lookups(self) -> dict[str, Lookup]:
+        """What filters may ask, by the name behind the double underscore; "" is equality."""
+        return set_lookups(self.index) if self.index is not None else dict(PLAIN)
+
+    def score(self, value: Any) -> float | None:
+        """The value's place in a sorted set; None for a field that has none."""
+        return None
+
+    def get_filter_query_params(self, field_name: str) -> set[str]:
+        """The keywords that `filter()` takes for this field."""
+        return {f"{field_name}__{name}" if name else field_name for name in self.lookups}

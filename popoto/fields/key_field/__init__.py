@@ -1,0 +1,5 @@
+"""`KeyField`."""
+
+from popoto.fields.key_field.field import KeyField
+
+__all__ = ["KeyField"]

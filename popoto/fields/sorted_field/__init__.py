@@ -1,0 +1,5 @@
+"""`SortedField`."""
+
+from popoto.fields.sorted_field.field import SortedField
+
+__all__ = ["SortedField"]

@@ -1,0 +1,31 @@
+"""Fields whose type is in their name."""
+
+from popoto.fields.typed_fields.shortcuts import (
+    BooleanField,
+    BytesField,
+    DateField,
+    DecimalField,
+    DictField,
+    FloatField,
+    IntField,
+    ListField,
+    SetField,
+    StringField,
+    TimeField,
+    TupleField,
+)
+
+__all__ = [
+    "BooleanField",
+    "BytesField",
+    "DateField",
+    "DecimalField",
+    "DictField",
+    "FloatField",
+    "IntField",
+    "ListField",
+    "SetField",
+    "StringField",
+    "TimeField",
+    "TupleField",
+]

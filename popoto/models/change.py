@@ -1,0 +1,208 @@
+"""What a save is about to write: values checked, converted and encoded. Values only; nothing here performs I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from popoto.exceptions import KeyMutationError, ModelException
+from popoto.fields import Field
+from popoto.keys import part
+
+if TYPE_CHECKING:
+    from popoto.models.model import Model
+
+Mode = Literal["replace", "update", "insert"]
+
+
+@dataclass(slots=True)
+class Change:
+    """One row's change, apart from the store's own prefix.
+
+    Attributes:
+        mode: `replace` makes the row just this, `update` wants it to be there, `insert` wants it not to be.
+        key: the row's key after the change.
+        former: its key before, when it is renamed.
+        values: bytes by field name.
+        scores: places in sorted sets, by field name.
+        tokens: texts of values whose bytes do not tell them to a script, by field name.
+        expiry: how the time to live is decided, its milliseconds, and the mark that the row keeps.
+    """
+
+    mode: Mode
+    key: str
+    former: str | None = None
+    values: dict[str, bytes] = field(default_factory=dict)
+    scores: dict[str, float] = field(default_factory=dict)
+    tokens: dict[str, str] = field(default_factory=dict)
+    expiry: tuple[str, str, str] = ("default", "", "")
+
+
+def shown(value: Any) -> str:
+    """A value as an error names it, no longer than a line."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def checked(model: type[Model], one: Field[Any], value: Any, *, null_check: bool = True) -> Any:
+    """The value converted to the field's type.
+
+    Raises:
+        ModelException: naming field, value and remedy.
+    """
+    if value is not None and type(value) is not one.type:
+        try:
+            value = one.convert(value)
+        except ValueError as error:
+            raise ModelException(f"{model.__name__}.{one.name} = {shown(value)}: {error}") from error
+    complaint = one.complaint(value, null_check=null_check)
+    if complaint is not None:
+        raise ModelException(f"{model.__name__}.{one.name} = {shown(value)} {complaint}")
+    return value
+
+
+def encoded(model: type[Model], one: Field[Any], value: Any) -> bytes:
+    """The value's bytes.
+
+    Raises:
+        ModelException: when it holds something that cannot be stored.
+    """
+    try:
+        return one.encode(value)
+    except ValueError as error:
+        raise ModelException(f"{model.__name__}.{one.name} = {shown(value)}: {error}") from error
+
+
+def check_all(instance: Model, names: Iterable[str], *, null_check: bool = True) -> None:
+    """Convert and check values in place.
+
+    Raises:
+        ModelException: for the first that may not be stored.
+    """
+    model, values = type(instance), instance.__dict__
+    for name in names:
+        if name in values:
+            values[name] = checked(model, model._meta.fields[name], values[name], null_check=null_check)
+
+
+def prepared(
+    instance: Model, *, names: Iterable[str] | None, skip_auto_now: bool, migrate_key: bool, mode: Mode | None = None
+) -> Change:
+    """The change that saving an instance makes.
+
+    Raises:
+        ModelException: when a value may not be stored.
+        KeyMutationError: when a key value has changed and `migrate_key` is not given.
+    """
+    meta = instance._meta
+    chosen = meta.field_names if names is None else list(names)
+    for name in chosen:
+        one = meta.fields[name]
+        before = getattr(instance, name)
+        renewed = one.format_value_pre_save(before, skip_auto_now=skip_auto_now)
+        if renewed is not before:
+            instance.__dict__[name] = renewed
+    check_all(instance, chosen)
+    stored = instance._redis_key
+    if stored is None:
+        if names is not None:
+            check_all(instance, meta.field_names)
+        change = Change(mode or "replace", _key(instance), values=_encoded(instance, meta.field_names))
+    else:
+        change = _update(instance, stored, chosen, migrate_key=migrate_key)
+    _indexed(instance, change)
+    change.expiry = expiry(instance, new=stored is None)
+    return change
+
+
+def _update(instance: Model, stored: str, chosen: list[str], *, migrate_key: bool) -> Change:
+    meta = instance._meta
+    moved = [name for name in meta.key_order if _differs(instance, name)]
+    if not moved:
+        return Change("update", stored, values=_differing(instance, chosen))
+    name = moved[0]
+    if not migrate_key:
+        raise KeyMutationError(
+            f"{type(instance).__name__}.{name} was changed to {shown(getattr(instance, name))}, and it is part of the "
+            f"key {stored!r}: call save(migrate_key=True) to rename the row, or create a new one"
+        )
+    check_all(instance, moved)
+    return Change("update", _key(instance), stored, values=_differing(instance, [*chosen, *moved]))
+
+
+def _key(instance: Model) -> str:
+    return instance._meta.row_key({name: getattr(instance, name) for name in instance._meta.key_order})
+
+
+def _differs(instance: Model, name: str) -> bool:
+    if name not in instance.__dict__:
+        return False
+    one = instance._meta.fields[name]
+    known = instance._raw.get(name)
+    value = instance.__dict__[name]
+    if known is None:
+        return value != one.initial() or value is not None
+    # 1.x and the server may have spelled the same value in other bytes.
+    return encoded(type(instance), one, value) != known and part(value) != part(one.decode(known))
+
+
+def _encoded(instance: Model, names: Iterable[str]) -> dict[str, bytes]:
+    model, fields = type(instance), instance._meta.fields
+    return {
+        name: encoded(model, fields[name], instance.__dict__[name])
+        if name in instance.__dict__
+        else instance._raw.get(name) or encoded(model, fields[name], getattr(instance, name))
+        for name in names
+    }
+
+
+def _differing(instance: Model, names: Iterable[str]) -> dict[str, bytes]:
+    known = instance._raw
+    accessed = [name for name in names if name in instance.__dict__]
+    return {name: raw for name, raw in _encoded(instance, accessed).items() if known.get(name) != raw}
+
+
+def _indexed(instance: Model, change: Change) -> None:
+    """Add what the scripts cannot tell from bytes: scores, and the texts of values without a plain one."""
+    moving = change.mode != "update" or change.former is not None
+    for index in instance._meta.row_indexes:
+        touched = moving or index.field in change.values
+        if index.kind == "Z" and (touched or any(name in change.values for name in index.partitions)):
+            value = getattr(instance, index.field)
+            score = None if value is None else instance._meta.fields[index.field].score(value)
+            if score is not None:
+                change.scores[index.field] = score
+        for name in (index.field, *index.partitions):
+            if instance._meta.fields[name].code == "x" and name in change.values:
+                change.tokens[name] = part(getattr(instance, name))
+
+
+def expiry(instance: Model, *, new: bool) -> tuple[str, str, str]:
+    """How a save decides the row's time to live: what the instance says, else what the row keeps, else its model's.
+
+    Raises:
+        ModelException: when `_ttl` or `_expire_at` make no sense.
+    """
+    ttl, moment, standard = instance._ttl, instance._expire_at, instance._meta.ttl
+    name = type(instance).__name__
+    if ttl and moment:
+        raise ModelException(
+            f"{name}: _ttl={ttl!r} and _expire_at={moment!r} are both set: keep one, set the other to None"
+        )
+    if moment is not None:
+        if not isinstance(moment, datetime):
+            raise ModelException(f"{name}._expire_at = {moment!r} must be a datetime")
+        return "at", str(round(moment.timestamp() * 1000)), "at"
+    if not new and "_ttl" not in instance.__dict__:
+        return "default", _milliseconds(standard), ""
+    if ttl is None:
+        return "persist", "", "-" if standard is not None else ""
+    if isinstance(ttl, bool) or not isinstance(ttl, int | float) or not 0 < ttl < 2**40:
+        raise ModelException(f"{name}._ttl = {ttl!r} must be a positive number of seconds, or None")
+    return "px", _milliseconds(ttl), "" if ttl == standard else _milliseconds(ttl)
+
+
+def _milliseconds(seconds: float | None) -> str:
+    return "" if seconds is None else str(max(1, round(seconds * 1000)))

@@ -1,0 +1,267 @@
+"""The base class of all models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, ClassVar, Self
+
+from popoto.exceptions import ModelException
+from popoto.fields import Field
+from popoto.models import change, writing
+from popoto.models.change import checked
+from popoto.models.key import DB_key
+from popoto.models.metaclass import ModelBase
+from popoto.models.options import Options
+from popoto.models.query import Query, QueryAccess
+from popoto.storage import Connection, Op, async_enlist, connection, enlist
+
+
+class Model(metaclass=ModelBase):
+    """A class whose instances are rows of a Redis or Valkey store.
+
+    Public attributes are fields. Each instance is a hash at `ClassName:key1:key2...`, the values of the key fields in
+    the order of their names; a model without key fields gets a generated `_auto_key`.
+
+    Attributes:
+        _ttl: seconds after which the row expires, or None; `Meta.ttl` unless set.
+        _expire_at: the moment when the row expires, or None.
+
+    Raises:
+        ModelException: when a name is no field, or a value is not of its field's type.
+    """
+
+    _meta: ClassVar[Options]
+    _ttl: float | None = None
+    _expire_at: datetime | None = None
+    _redis_key: str | None
+    _raw: dict[str, bytes]
+    query: ClassVar[QueryAccess] = QueryAccess()
+    objects: ClassVar[QueryAccess] = QueryAccess()
+
+    def __init__(self, **kwargs: Any) -> None:
+        model = type(self)
+        meta = model._meta
+        if meta.abstract:
+            raise ModelException(f"{meta.model_name} is abstract: create instances of its subclasses")
+        state = self.__dict__
+        state["_redis_key"] = None
+        state["_raw"] = {}
+        left = len(kwargs)
+        for field in meta.field_list:
+            name = field.name
+            if name in kwargs:
+                left -= 1
+                value = kwargs[name]
+                if value is None and field.auto:
+                    value = field.initial()
+            else:
+                value = field.initial()
+            state[name] = value if value is None else checked(model, field, value, null_check=False)
+        if left:
+            self._take_expiry(kwargs)
+
+    def _take_expiry(self, kwargs: dict[str, Any]) -> None:
+        meta = self._meta
+        for name, value in kwargs.items():
+            if name in ("_ttl", "_expire_at"):
+                self.__dict__[name] = value
+            elif name not in meta.fields:
+                raise ModelException(f"{meta.model_name} has no field {name!r}{meta.near(name)}")
+        change.expiry(self, new=True)
+
+    @classmethod
+    def _from_row(cls, key: str, names: Sequence[str], values: Sequence[bytes | None]) -> Self:
+        """An instance over a row's bytes, each decoded when it is first looked at."""
+        instance = cls.__new__(cls)
+        raw = {name: value for name, value in zip(names, values, strict=True) if value is not None}
+        instance.__dict__.update(_redis_key=key, _raw=raw)
+        return instance
+
+    def _stored_value(self, field: Field[Any]) -> Any:
+        raw = self._raw.get(field.name)
+        if raw is None:
+            return field.initial()
+        try:
+            return field.decode(raw)
+        except ValueError as error:
+            raise ModelException(
+                f"{type(self).__name__} {self._redis_key!r}: the stored value of {field.name!r} cannot be read ({error}); "
+                "assign a new value and save it, or delete the row"
+            ) from error
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name[0] != "_" and name not in self._meta.fields and not hasattr(type(self), name):
+            raise AttributeError(f"{self._meta.model_name} has no field {name!r}{self._meta.near(name)}")
+        object.__setattr__(self, name, value)
+
+    # -- identity
+
+    @property
+    def db_key(self) -> DB_key:
+        """The key that the instance's key values make: the class name, then the values by field name."""
+        return DB_key(self._meta.model_name, *(getattr(self, name) for name in self._meta.key_order))
+
+    @property
+    def pk(self) -> str:
+        """The key under which the instance is stored, or will be."""
+        return self._redis_key or self.db_key.redis_key
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self is other or self.pk == other.pk
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.pk))
+
+    def __str__(self) -> str:
+        return self.pk
+
+    def __repr__(self) -> str:
+        parts = []
+        for name in self._meta.explicit_fields:
+            try:
+                text = repr(getattr(self, name))
+            except ModelException:
+                text = "<unreadable>"
+            parts.append(f"{name}={text if len(text) <= 60 else text[:57] + '...'}")
+        return f"{type(self).__name__}({', '.join(parts)})"
+
+    # -- running
+
+    @classmethod
+    def _connection(cls) -> Connection:
+        return connection(cls._meta.connection)
+
+    @classmethod
+    def _run(cls, plan: Op[Any], pipeline: Any = None) -> Any:
+        here = cls._connection()
+        return here.run(plan) if pipeline is None else enlist(plan, pipeline, here)
+
+    @classmethod
+    async def _arun(cls, plan: Op[Any], pipeline: Any = None) -> Any:
+        here = cls._connection()
+        return await here.arun(plan) if pipeline is None else await async_enlist(plan, pipeline, here)
+
+    # -- writing
+
+    @classmethod
+    def create(cls, pipeline: Any = None, **kwargs: Any) -> Any:
+        """Make an instance and save it; a row that has its key already is replaced whole, indexes included.
+
+        Args:
+            pipeline: a pipeline of popoto's, redis-py's or valkey-py's, in which the save waits.
+
+        Returns:
+            The instance, or the pipeline when one was given.
+
+        Raises:
+            ModelException: when a value may not be stored, or a unique one is taken. Nothing was written.
+        """
+        instance = cls(**kwargs)
+        waiting = cls._run(writing.save(instance), pipeline)
+        return instance if pipeline is None else waiting
+
+    @classmethod
+    async def async_create(cls, pipeline: Any = None, **kwargs: Any) -> Any:
+        """`create` for asyncio."""
+        instance = cls(**kwargs)
+        waiting = await cls._arun(writing.save(instance), pipeline)
+        return instance if pipeline is None else waiting
+
+    def save(
+        self,
+        pipeline: Any = None,
+        ignore_errors: bool = False,
+        skip_auto_now: bool = False,
+        update_fields: Iterable[str] | None = None,
+        migrate_key: bool = False,
+    ) -> Any:
+        """Save the instance: a new one whole, a loaded one the fields that have changed. One atomic round trip.
+
+        Args:
+            pipeline: a pipeline in which the save waits.
+            ignore_errors: log what is wrong with a value and return False instead of raising.
+            skip_auto_now: leave `auto_now` fields as they are.
+            update_fields: save only these; an empty list does nothing.
+            migrate_key: allow changed key values: the row is renamed.
+
+        Returns:
+            How many hash fields are new, 0 for a plain update; or the pipeline when one was given.
+
+        Raises:
+            ModelException: when a value may not be stored, a unique one is taken, or the new key is.
+            KeyMutationError: when a key value has changed without `migrate_key`.
+            StaleObjectError: when the row is no longer stored.
+        """
+        return self._run(self._saving(ignore_errors, skip_auto_now, update_fields, migrate_key), pipeline)
+
+    async def async_save(
+        self,
+        pipeline: Any = None,
+        ignore_errors: bool = False,
+        skip_auto_now: bool = False,
+        update_fields: Iterable[str] | None = None,
+        migrate_key: bool = False,
+    ) -> Any:
+        """`save` for asyncio."""
+        return await self._arun(self._saving(ignore_errors, skip_auto_now, update_fields, migrate_key), pipeline)
+
+    def _saving(
+        self, ignore_errors: bool, skip_auto_now: bool, update_fields: Iterable[str] | None, migrate_key: bool
+    ) -> Op[int | bool]:
+        return writing.save(
+            self,
+            ignore_errors=ignore_errors,
+            skip_auto_now=skip_auto_now,
+            update_fields=update_fields,
+            migrate_key=migrate_key,
+        )
+
+    def delete(self, pipeline: Any = None) -> Any:
+        """Delete the row and every index entry that its stored values have. One atomic round trip.
+
+        Returns:
+            Whether it was stored; or the pipeline when one was given.
+        """
+        return self._run(writing.delete(self), pipeline)
+
+    async def async_delete(self, pipeline: Any = None) -> Any:
+        """`delete` for asyncio."""
+        return await self._arun(writing.delete(self), pipeline)
+
+    def is_valid(self, null_check: bool = True) -> bool:
+        """Whether every value may be stored; values are converted to their fields' types, a refusal is logged.
+
+        Raises:
+            ModelException: when both `_ttl` and `_expire_at` are set.
+        """
+        change.expiry(self, new=True)
+        return writing.is_valid(self, null_check)
+
+    # -- reading
+
+    @classmethod
+    def load(cls, db_key: str | DB_key | None = None, **kwargs: Any) -> Self | None:
+        """The stored instance with this key, or with these key values; None when there is none.
+
+        Raises:
+            QueryException: when key values are missing or a name is no field.
+        """
+        return Query[Self](cls).get(db_key=db_key, **kwargs)
+
+    @classmethod
+    async def async_load(cls, db_key: str | DB_key | None = None, **kwargs: Any) -> Self | None:
+        """`load` for asyncio."""
+        return await Query[Self](cls).async_get(db_key=db_key, **kwargs)
+
+    @classmethod
+    def get_info(cls) -> dict[str, Any]:
+        """The model's name, its field names, and the keywords that `filter()` takes."""
+        params = cls._meta.filter_query_params_by_field
+        return {
+            "name": cls.__name__,
+            "fields": list(cls._meta.field_names),
+            "query_filters": [param for name in cls._meta.field_names for param in sorted(params[name])],
+        }

@@ -1,0 +1,169 @@
+"""What is known of a model class: its fields, its options, the keys of its rows and indexes."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, Final
+
+from popoto.exceptions import ModelException
+from popoto.fields import Field
+from popoto.fields.sources import Index
+from popoto.keys import CLASS_SET, part, spellings
+from popoto.storage import Layout
+
+META_OPTIONS: Final = ("order_by", "ttl", "indexes", "abstract", "connection", "hash_tag")
+_INHERITED: Final = ("order_by", "ttl", "indexes", "connection", "hash_tag")
+
+
+@dataclass(frozen=True, slots=True)
+class Keyspace:
+    """A model's keys on one store.
+
+    Attributes:
+        prefix: what stands in front of every key.
+        class_set: the set of all rows' keys.
+        schema: the indexes, as the scripts read them.
+    """
+
+    prefix: str
+    class_set: bytes
+    schema: tuple[bytes, ...]
+
+
+class Options:
+    """A model's `_meta`."""
+
+    def __init__(self, model_name: str, fields: Mapping[str, Field[Any]], meta: Mapping[str, Any]) -> None:
+        self.model_name = model_name
+        self.explicit_fields = {name: field for name, field in fields.items() if not name.startswith("_")}
+        self.hidden_fields = {name: field for name, field in fields.items() if name.startswith("_")}
+        self.fields: dict[str, Field[Any]] = {**self.explicit_fields, **self.hidden_fields}
+        self.field_names = list(self.fields)
+        self.field_list = tuple(self.fields.values())
+        self.key_field_names = {name for name, field in self.fields.items() if field.key}
+        self.auto_field_names = {name for name, field in self.fields.items() if field.auto}
+        self.sorted_field_names = {name for name, field in self.fields.items() if _kind(field) == "Z"}
+        self.indexed_field_names = {
+            name for name, field in self.fields.items() if _kind(field) in ("S", "U") and not field.key
+        }
+        self.geo_field_names: set[str] = set()
+        self.relationship_field_names: set[str] = set()
+        self.key_order = tuple(sorted(self.key_field_names))
+        self.abstract = bool(meta.get("abstract", False))
+        self.order_by: str | None = meta.get("order_by")
+        self.ttl: int | None = meta.get("ttl")
+        self.indexes: tuple[Any, ...] = tuple(meta.get("indexes", ()))
+        self.connection: str | None = meta.get("connection")
+        self.hash_tag: str = meta.get("hash_tag") or model_name
+        self.declared = {name: meta[name] for name in _INHERITED if name in meta}
+        self._keyspaces: dict[Layout, Keyspace] = {}
+        self._check()
+
+    # -- definition
+
+    def _check(self) -> None:
+        if self.order_by is not None and (
+            not isinstance(self.order_by, str) or self.order_by.removeprefix("-") not in self.fields
+        ):
+            raise ModelException(f"{self.model_name}.Meta.order_by={self.order_by!r} names no field of the model")
+        ttl = self.ttl
+        if ttl is not None and (isinstance(ttl, bool) or not isinstance(ttl, int) or ttl <= 0):
+            raise ModelException(f"{self.model_name}.Meta.ttl={ttl!r} must be a positive int of seconds, or None")
+        self._check_indexes()
+        for field in self.field_list:
+            for name in field.index.partitions if field.index else ():
+                if name not in self.fields:
+                    raise ModelException(
+                        f"{self.model_name}.{field.name}: partition_by names {name!r}, which is no field{self.near(name)}"
+                    )
+
+    def _check_indexes(self) -> None:
+        for entry in self.indexes:
+            good = isinstance(entry, tuple | list) and len(entry) == 2 and isinstance(entry[1], bool)
+            if not good or isinstance(entry[0], str) or not all(name in self.fields for name in entry[0]):
+                raise ModelException(
+                    f"{self.model_name}.Meta.indexes: {entry!r} is not ((field names...), unique as True or False)"
+                )
+
+    def near(self, name: str, among: Iterable[str] | None = None) -> str:
+        """A hint at the names nearest to a wrong one, as the end of a sentence."""
+        names = list(self.explicit_fields if among is None else among)
+        close = difflib.get_close_matches(name, names, 3)
+        if close:
+            return f"; did you mean {' or '.join(repr(one) for one in close)}?"
+        return f"; there are {', '.join(sorted(names))}" if names else ""
+
+    @property
+    def filter_query_params_by_field(self) -> dict[str, set[str]]:
+        """The keywords that `filter()` takes, by field."""
+        return {name: field.get_filter_query_params(name) for name, field in self.fields.items()}
+
+    # -- keys
+
+    @property
+    def db_class_key(self) -> str:
+        """What every row's key begins with, apart from a store's own prefix."""
+        return self.model_name
+
+    @property
+    def db_class_set_key(self) -> str:
+        """The set of all rows' keys, apart from a store's own prefix."""
+        return f"{CLASS_SET}:{self.model_name}"
+
+    @property
+    def db_key_length(self) -> int:
+        """How many parts a row's key has."""
+        return 1 + len(self.key_order)
+
+    @property
+    def row_indexes(self) -> tuple[Index, ...]:
+        """Every index that rows have entries in."""
+        return tuple(field.index for field in self.field_list if field.index is not None)
+
+    def row_key(self, values: Mapping[str, Any]) -> str:
+        """The key of the row with these key values, apart from a store's own prefix."""
+        return ":".join((self.model_name, *(part(values[name]) for name in self.key_order)))
+
+    def row_keys(self, values: Mapping[str, Any]) -> list[str]:
+        """That key, then the spellings that 1.x used for the same values."""
+        choices = [spellings(values[name]) for name in self.key_order]
+        return [":".join((self.model_name, *parts)) for parts in product(*choices)]
+
+    def keyspace(self, layout: Layout) -> Keyspace:
+        """The model's keys on a store with this layout."""
+        found = self._keyspaces.get(layout)
+        if found is None:
+            prefix = layout.prefix(self.hash_tag)
+            class_set = f"{prefix}{self.db_class_set_key}".encode()
+            found = Keyspace(prefix, class_set, self.schema_words(prefix, self.row_indexes))
+            self._keyspaces[layout] = found
+        return found
+
+    def schema_words(self, prefix: str, indexes: Iterable[Index]) -> tuple[bytes, ...]:
+        """Indexes as `entries.lua` reads them."""
+        words: list[str] = []
+        count = 0
+        for index in indexes:
+            count += 1
+            words += (index.kind, prefix + index.base(self.model_name), index.field, index.code)
+            words.append(str(len(index.partitions)))
+            for name in index.partitions:
+                words += (name, self.fields[name].code)
+        return tuple(word.encode() for word in (str(count), *words))
+
+
+def _kind(field: Field[Any]) -> str:
+    return field.index.kind if field.index is not None else ""
+
+
+def inherited_meta(bases: Iterable[Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """The Meta options of a class: those of its bases, nearest first, under its own; `abstract` is not inherited."""
+    merged: dict[str, Any] = {}
+    for base in reversed(list(bases)):
+        meta = getattr(base, "_meta", None)
+        if isinstance(meta, Options):
+            merged |= meta.declared
+    return merged | dict(own)

@@ -1,0 +1,82 @@
+"""Reading rows by key, and the class set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from popoto.exceptions import QueryException
+from popoto.models.writing import key_bytes
+from popoto.storage import ask, ask_all, layout
+from popoto.storage.commands.hashes import hmget
+from popoto.storage.commands.sets import scard, sscan
+
+if TYPE_CHECKING:
+    from popoto.models.key import DB_key
+    from popoto.models.model import Model
+
+M = TypeVar("M", bound="Model")
+# One reply of so many rows takes a server a few milliseconds.
+MOST_AT_ONCE = 1_000
+
+
+def key_text(model: type[Model], db_key: DB_key | str | None, redis_key: str | bytes | None) -> str | None:
+    """The key that was asked for, as text; None when none was.
+
+    Raises:
+        QueryException: when it is a key of another model.
+    """
+    given: Any = redis_key if redis_key is not None else db_key
+    if given is None:
+        return None
+    if not isinstance(given, str | bytes):
+        given = str(given)
+    return _own(model, given)
+
+
+def _own(model: type[Model], key: str | bytes) -> str:
+    text = key.decode("utf-8", "surrogateescape") if isinstance(key, bytes) else key
+    if not isinstance(text, str):
+        raise QueryException(f"{model.__name__}: {key!r} is no key: give text or bytes")
+    return text
+
+
+def _logical(text: str, prefix: str, name: str) -> str | None:
+    """The key apart from the store's own prefix; None when it cannot be a row of the model."""
+    if prefix and text.startswith(prefix):
+        text = text[len(prefix) :]
+    return text if text.startswith(f"{name}:") else None
+
+
+async def by_keys(model: type[M], keys: Iterable[str | bytes], skip_none: bool) -> list[M | None]:
+    """The rows with these keys, in their order, None for one that is missing or belongs to another model."""
+    meta = model._meta
+    prefix = meta.keyspace(await layout()).prefix
+    asked = [_logical(_own(model, key), prefix, meta.model_name) for key in keys]
+    found: list[M | None] = []
+    for start in range(0, len(asked), MOST_AT_ONCE):
+        some = asked[start : start + MOST_AT_ONCE]
+        steps = [hmget(key_bytes(prefix + key), *meta.field_names) for key in some if key is not None]
+        replies = iter(await ask_all(steps))
+        for key in some:
+            values: list[bytes | None] = [] if key is None else next(replies)
+            there = any(value is not None for value in values)
+            found.append(model._from_row(key or "", meta.field_names, values) if there else None)
+    return [row for row in found if row is not None] if skip_none else found
+
+
+async def class_size(model: type[Model]) -> int:
+    """How many rows the class set names."""
+    return await ask(scard(model._meta.keyspace(await layout()).class_set))
+
+
+async def class_keys(model: type[Model]) -> list[bytes]:
+    """Every key that the class set names, in bounded steps."""
+    class_set = model._meta.keyspace(await layout()).class_set
+    keys: dict[bytes, None] = {}
+    cursor = 0
+    while True:
+        cursor, some = await ask(sscan(class_set, cursor, count=MOST_AT_ONCE))
+        keys |= dict.fromkeys(some)
+        if cursor == 0:
+            return list(keys)

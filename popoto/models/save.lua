@@ -1,0 +1,202 @@
+-- Saves one row: its hash, its index entries and its expiry, decided from the row that is stored now.
+-- KEYS: 1 the row; 2 the class set; 3 the row's former key, when it is renamed.
+-- ARGV: mode (replace: the row becomes just this; update: it must be there; insert: it must not);
+--   expiry (default, persist, px or at), its number of milliseconds, and the mark to keep with the row: a row whose
+--   time to live is its own and not its model's says so in `$ttl`, so that a later save renews the right one;
+--   number of fields, and of each name and bytes;
+--   number of scores, and of each field and score; number of tokens, and of each field and text;
+--   the schema as entries.lua reads it.
+-- Returns the number of new hash fields. Errors, with nothing changed: GONE, TAKEN, UNIQ field.
+-- include: popoto.fields values.lua
+-- include: popoto.fields entries.lua
+local row_key, class_set, former_key = KEYS[1], KEYS[2], KEYS[3]
+local EXPIRY_MARK = '$ttl'
+local mode, expiry, moment, mark = take(), take(), take(), take()
+local pairs_given, changed = {}, {}
+for number = 1, 2 * tonumber(take()), 2 do
+  local name, value = take(), take()
+  pairs_given[number], pairs_given[number + 1] = name, value
+  changed[name] = value
+end
+local scores = {}
+for number = 1, tonumber(take()) do
+  local name = take()
+  scores[name] = take()
+end
+local tokens_given = {}
+for number = 1, tonumber(take()) do
+  local name = take()
+  tokens_given[name] = take()
+end
+local schema = take_schema()
+local source = former_key or row_key
+
+-- Look: everything that can be refused is found before the first write.
+local present = redis.call('EXISTS', source) == 1
+if mode == 'update' and not present then
+  return redis.error_reply('GONE ' .. source)
+end
+if (mode == 'insert' and present) or (former_key and redis.call('EXISTS', row_key) == 1) then
+  return redis.error_reply('TAKEN ' .. row_key)
+end
+local before = present and read_row(source, schema) or {}
+local after = {}
+if mode == 'update' then
+  for name, value in pairs(before) do
+    after[name] = value
+  end
+end
+for name, value in pairs(changed) do
+  after[name] = value
+end
+local tokens = {}
+for name, text in pairs(mode == 'update' and before[RECEIPT] or {}) do
+  tokens[name] = text
+end
+for name, text in pairs(tokens_given) do
+  tokens[name] = text
+end
+for name, value in pairs(changed) do
+  if tokens[name] and not tokens_given[name] then
+    tokens[name] = nil
+  end
+end
+after[RECEIPT] = tokens
+
+local function concerned(index)
+  if mode ~= 'update' or former_key or changed[index.field] then
+    return true
+  end
+  for _, part in ipairs(index.partitions) do
+    if changed[part.field] then
+      return true
+    end
+  end
+  return false
+end
+
+local function holds(index, holder, text_key)
+  local row = read_row(holder, {index})
+  return entry_keys(index, row) == text_key
+end
+
+local additions, removals = {}, {}
+
+local function plan_removal(index, key, kept)
+  if key and (former_key or key ~= kept) then
+    local is_member
+    if index.kind == 'Z' then
+      is_member = redis.call('ZSCORE', key, source)
+    else
+      is_member = redis.call('SISMEMBER', key, source) == 1
+    end
+    if is_member then
+      removals[#removals + 1] = {index.kind == 'Z' and 'ZREM' or 'SREM', key, source}
+    end
+    return is_member
+  end
+end
+
+-- The members of a unique value's set that do not hold the value any more; false when one does.
+local function leftovers(key, index, wanted)
+  local found = {}
+  if redis.call('SCARD', key) > 64 then
+    return false
+  end
+  for _, holder in ipairs(redis.call('SMEMBERS', key)) do
+    if holder ~= source and holder ~= row_key then
+      if holds(index, holder, wanted) then
+        return false
+      end
+      found[#found + 1] = holder
+    end
+  end
+  return found
+end
+
+for _, index in ipairs(schema) do
+  if concerned(index) then
+    local old_key, old_legacy = entry_keys(index, before)
+    local key, legacy = entry_keys(index, after)
+    local old_score
+    if index.kind == 'Z' and old_key then
+      old_score = redis.call('ZSCORE', old_key, source)
+      if not old_score and old_legacy ~= old_key then
+        old_score = redis.call('ZSCORE', old_legacy, source)
+      end
+    end
+    plan_removal(index, old_key, key)
+    if old_legacy ~= old_key then
+      plan_removal(index, old_legacy, key)
+    end
+    if key and index.kind == 'U' and after[index.field] ~= NIL then
+      local wrong = leftovers(key, index, key)
+      local older = wrong and legacy ~= key and leftovers(legacy, index, key) or {}
+      if not wrong or not older then
+        return redis.error_reply('UNIQ ' .. index.field)
+      end
+      for _, holder in ipairs(wrong) do
+        removals[#removals + 1] = {'SREM', key, holder}
+      end
+    end
+    if key and index.kind == 'Z' then
+      local score = changed[index.field] and scores[index.field] or old_score or scores[index.field]
+      if score then
+        redis.call('ZSCORE', key, row_key)
+        additions[#additions + 1] = {'ZADD', key, score, row_key}
+      end
+    elseif key then
+      redis.call('SISMEMBER', key, row_key)
+      additions[#additions + 1] = {'SADD', key, row_key}
+    end
+  end
+end
+redis.call('SISMEMBER', class_set, row_key)
+
+-- Write: a full server refuses the first HSET, before anything has changed.
+local created = 0
+local kept = {[RECEIPT] = write_tokens(tokens), [EXPIRY_MARK] = mark}
+if mode ~= 'replace' and expiry == 'default' then
+  kept[EXPIRY_MARK] = present and redis.call('HGET', source, EXPIRY_MARK) or ''
+  local own = kept[EXPIRY_MARK]
+  if own ~= '' then
+    expiry, moment = tonumber(own) and 'px' or 'none', own
+  end
+end
+-- 2 000: unpack() overflows near 8 000.
+for first = 1, #pairs_given, 2000 do
+  created = created + redis.call('HSET', source, unpack(pairs_given, first, math.min(first + 1999, #pairs_given)))
+end
+for name, text in pairs(kept) do
+  if text ~= '' then
+    redis.call('HSET', source, name, text)
+  elseif present then
+    redis.call('HDEL', source, name)
+  end
+end
+if present and mode == 'replace' then
+  for _, name in ipairs(redis.call('HKEYS', source)) do
+    if not changed[name] and not kept[name] then
+      redis.call('HDEL', source, name)
+    end
+  end
+end
+if former_key then
+  redis.call('RENAME', former_key, row_key)
+  redis.call('SREM', class_set, former_key)
+end
+for _, removal in ipairs(removals) do
+  redis.call(unpack(removal))
+end
+for _, addition in ipairs(additions) do
+  redis.call(unpack(addition))
+end
+redis.call('SADD', class_set, row_key)
+if expiry == 'persist' then
+  redis.call('PERSIST', row_key)
+elseif expiry == 'px' or (expiry == 'default' and moment ~= '') then
+  redis.call('PEXPIRE', row_key, moment)
+elseif expiry == 'at' then
+  redis.call('PEXPIREAT', row_key, moment)
+end
+return created

@@ -1,0 +1,129 @@
+"""Saving and deleting as plans: one script each, one round trip."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from popoto.exceptions import ModelException, ReplyError, StaleObjectError
+from popoto.models.change import Change, check_all, prepared, shown
+from popoto.models.options import Keyspace
+from popoto.storage import Call, Layout, Script, ask, layout
+
+if TYPE_CHECKING:
+    from popoto.models.model import Model
+
+logger = logging.getLogger("popoto.models")
+SAVE: Final = Script("popoto.save", "popoto.models", "save.lua", shape=int, writes=True)
+DELETE: Final = Script("popoto.delete", "popoto.models", "delete.lua", shape=int, writes=True)
+
+
+def key_bytes(key: str) -> bytes:
+    """A row's key on the wire; keys that are no UTF-8 keep their bytes."""
+    return key.encode("utf-8", "surrogateescape")
+
+
+def save_call(change: Change, keyspace: Keyspace) -> Call[int]:
+    """The call that makes a change."""
+    keys = [key_bytes(keyspace.prefix + change.key), keyspace.class_set]
+    if change.former is not None:
+        keys.append(key_bytes(keyspace.prefix + change.former))
+    words: list[bytes | str | int] = [change.mode, *change.expiry]
+    for group in (change.values, {name: repr(score) for name, score in change.scores.items()}, change.tokens):
+        words.append(len(group))
+        for name, value in group.items():
+            words += (name, value)
+    return Call(SAVE, keys, [*words, *keyspace.schema])
+
+
+async def save(
+    instance: Model,
+    *,
+    ignore_errors: bool = False,
+    skip_auto_now: bool = False,
+    update_fields: Iterable[str] | None = None,
+    migrate_key: bool = False,
+) -> int | bool:
+    """Save an instance: check, change, write, settle."""
+    if update_fields is not None and not (names := _known(instance, update_fields)):
+        return 0
+    here: Layout = await layout()
+    keyspace = instance._meta.keyspace(here)
+    try:
+        change = prepared(
+            instance,
+            names=None if update_fields is None else names,
+            skip_auto_now=skip_auto_now,
+            migrate_key=migrate_key,
+        )
+    except ModelException as error:
+        if not ignore_errors:
+            raise
+        logger.error("not saved: %s", error)
+        return False
+    call = save_call(change, keyspace)
+    try:
+        created = await ask(call)
+    except ReplyError as error:
+        refused(error, instance, change)
+    settle(instance, change)
+    return created
+
+
+def _known(instance: Model, names: Iterable[str]) -> list[str]:
+    if isinstance(names, str):
+        raise ModelException(f"update_fields={names!r} must be a list of field names: write [{names!r}]")
+    listed = list(dict.fromkeys(names))
+    meta = instance._meta
+    for name in listed:
+        if name not in meta.fields:
+            raise ModelException(f"{meta.model_name} has no field {name!r}, named in update_fields{meta.near(name)}")
+    return listed
+
+
+def refused(error: ReplyError, instance: Model, change: Change) -> NoReturn:
+    """Raise what the script's refusal means; nothing was changed."""
+    name = type(instance).__name__
+    if error.code == "UNIQ":
+        value = shown(getattr(instance, error.text))
+        raise ModelException(
+            f"{name}.{error.text} = {value} is taken by another row: choose another value, or change that row first"
+        ) from None
+    if error.code == "GONE":
+        raise StaleObjectError(
+            f"{name} {change.former or change.key!r} is no longer stored, so it was not saved: it was deleted, renamed "
+            "or has expired; load it again, or create() a new row"
+        ) from None
+    if error.code == "TAKEN":
+        raise ModelException(
+            f"{name} {change.key!r} is stored already: choose other key values, or delete that row first"
+        ) from None
+    raise error
+
+
+def settle(instance: Model, change: Change) -> None:
+    """Remember what is stored now."""
+    instance._raw.update(change.values)
+    instance.__dict__["_redis_key"] = change.key
+
+
+async def delete(instance: Model) -> bool:
+    """Delete an instance's row and index entries."""
+    meta = instance._meta
+    keyspace = meta.keyspace(await layout())
+    key = instance._redis_key or meta.row_key({name: getattr(instance, name) for name in meta.key_order})
+    call = Call(DELETE, [key_bytes(keyspace.prefix + key), keyspace.class_set], keyspace.schema)
+    existed = bool(await ask(call))
+    instance.__dict__["_redis_key"] = None
+    return existed
+
+
+def is_valid(instance: Model, null_check: bool) -> bool:
+    """Whether every value may be stored; the reason is logged when one may not."""
+    try:
+        check_all(instance, instance._meta.field_names, null_check=null_check)
+    except ModelException as error:
+        logger.warning("not valid: %s", error)
+        return False
+    return True

@@ -1,0 +1,94 @@
+"""Keywords become a `Wanted`; a wrong one is refused here, before anything is sent."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from popoto.exceptions import QueryException
+from popoto.queries.where import Condition, Wanted
+
+if TYPE_CHECKING:
+    from popoto.fields import Field
+    from popoto.queries.schema import Schema
+
+RESERVED = ("order_by", "limit", "values")
+
+
+def parse(schema: Schema, keywords: Mapping[str, Any], default_order: str | None = None) -> Wanted:
+    """A query's keywords, checked.
+
+    Raises:
+        QueryException: naming the keyword and the nearest right ones.
+    """
+    conditions = tuple(condition(schema, name, value) for name, value in keywords.items() if name not in RESERVED)
+    wanted_values = keywords.get("values")
+    order_by = keywords.get("order_by")
+    return Wanted(
+        conditions,
+        order(schema, order_by if order_by is not None else default_order),
+        limit(schema, keywords.get("limit")),
+        values(schema, wanted_values) if wanted_values is not None else None,
+    )
+
+
+def condition(schema: Schema, keyword: str, operand: Any) -> Condition:
+    """One keyword of a filter."""
+    name, _, lookup = keyword.partition("__") if not keyword.startswith("_") else _hidden(keyword)
+    field = schema.fields.get(name)
+    if field is None or lookup not in field.lookups:
+        raise QueryException(_unknown(schema, keyword, field))
+    try:
+        match = field.lookups[lookup](field, operand)
+    except ValueError as error:
+        shown = repr(operand)
+        raise QueryException(f"{schema.model_name}: {keyword}={shown[:80]} {error}") from error
+    return Condition(name, lookup, operand, match)
+
+
+def _hidden(keyword: str) -> tuple[str, str, str]:
+    name, dunder, lookup = keyword[1:].partition("__")
+    return f"_{name}", dunder, lookup
+
+
+def _unknown(schema: Schema, keyword: str, field: Field[Any] | None) -> str:
+    if field is not None:
+        known = sorted(field.get_filter_query_params(field.name))
+    else:
+        known = sorted(name for one in schema.fields.values() for name in one.get_filter_query_params(one.name))
+    close = difflib.get_close_matches(keyword, known, 3)
+    hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(known)}"
+    return f"{schema.model_name} has no lookup {keyword!r}; {hint}"
+
+
+def order(schema: Schema, order_by: Any) -> tuple[str, bool] | None:
+    """`order_by` as a field name and whether the order descends."""
+    if order_by is None:
+        return None
+    name = order_by.removeprefix("-") if isinstance(order_by, str) else order_by
+    if not isinstance(order_by, str) or name not in schema.fields:
+        raise QueryException(
+            f"{schema.model_name}: order_by={order_by!r} names no field; write one of "
+            f"{', '.join(sorted(schema.fields))}, with - in front to descend"
+        )
+    return name, order_by.startswith("-")
+
+
+def limit(schema: Schema, most: Any) -> int | None:
+    """`limit` as a number of rows."""
+    if most is None:
+        return None
+    if isinstance(most, bool) or not isinstance(most, int) or most < 0:
+        raise QueryException(f"{schema.model_name}: limit={most!r} must be an int from 0, or None for all rows")
+    return most
+
+
+def values(schema: Schema, names: Any) -> tuple[str, ...]:
+    """`values` as field names."""
+    if not isinstance(names, tuple):
+        raise QueryException(f"{schema.model_name}: values={names!r} must be a tuple of field names")
+    for name in names:
+        if name not in schema.fields:
+            raise QueryException(f"{schema.model_name}: values names {name!r}, which is no field{schema.near(name)}")
+    return names
