@@ -64,6 +64,15 @@ def _made(kind: str, version: str) -> fakeredis.FakeServer:
     return fakeredis.FakeServer(version=parts, server_type="valkey" if kind == "valkey" else "redis")
 
 
+class AsyncConnection(fakeredis.FakeAsyncRedisConnection):
+    """The fake's asyncio connection, which would go on to hear what it had subscribed to after it is closed."""
+
+    async def disconnect(self, nowait: bool = False, **kwargs: Any) -> None:
+        if self._sock is not None:
+            self._sock.close()
+        await super().disconnect(nowait, **kwargs)
+
+
 def _words(url: URL) -> dict[str, Any]:
     return {"server": server(url), "protocol": int(url.options.get("protocol", "2")), "host": "fake", "port": 0}
 
@@ -80,7 +89,7 @@ def popoto_connect(url: URL) -> Backend:
 def popoto_aconnect(url: URL) -> AsyncBackend:
     """Open a fake store for the running event loop."""
     words = _words(url)
-    pool = redis.asyncio.ConnectionPool(connection_class=fakeredis.FakeAsyncRedisConnection, **words)
+    pool = redis.asyncio.ConnectionPool(connection_class=AsyncConnection, **words)
     return AsyncRespBackend(AsyncPoolWire(pool, FAMILY), server="fakeredis", one_slot="hash_tags" in url.options)
 
 
@@ -88,6 +97,15 @@ def popoto_aconnect(url: URL) -> AsyncBackend:
 def popoto_backend() -> Mapping[str, Any]:
     """What the fake can do."""
     return {"capabilities": CAPABILITIES}
+
+
+@hookimpl
+def popoto_conformance(url: URL) -> Mapping[str, Any]:
+    """How the suite has to treat the fake: other processes cannot reach it, and several connections need a name."""
+    named = url.hosts or url.path.strip("/")
+    options = "&".join(f"{name}={value}" for name, value in url.options.items())
+    shared = f"{url.scheme}://popoto-conformance{'?' if options else ''}{options}"
+    return {"in_process": True, **({} if named else {"url": shared})}
 
 
 @hookimpl

@@ -159,7 +159,7 @@ class _Log:
         if not verdict:
             return
         name = case_id(report.nodeid)
-        reason = str(report.longrepr[2]) if isinstance(report.longrepr, tuple) else ""
+        reason = report.longrepr[2].rpartition("NotApplicable: ")[2] if isinstance(report.longrepr, tuple) else ""
         if verdict == "stray":
             self.report.stray[name] = reason.removeprefix("Skipped: ")
             return

@@ -31,7 +31,11 @@ def popoto_backend() -> Mapping[str, Any] | None:
 
 @hookspec(firstresult=True)
 def popoto_conformance(url: URL) -> Mapping[str, Any] | None:
-    """What the conformance suite may do: `{"restart": callable, "deviations": {"case": "reason"}}`."""
+    """What the conformance suite has to know; every fact may be left out.
+
+    `deviations` maps cases to reasons, `restart` is a callable that stops the store and starts it on its data,
+    `in_process` says that no other process can reach it, `url` is one under which all connections see one store.
+    """
 
 
 @hookspec(firstresult=True)

@@ -90,8 +90,9 @@ class _Lowering:
         self.argvs: list[tuple[bytes, ...]] = []
         self.spans: list[tuple[int, int]] = []
         # Where other steps stand around a script, a forgotten one could only run after them, out of order: so its
-        # first use brings its source. Scripts alone are sent by digest once known, and again in order if forgotten.
-        sent = known if all(isinstance(step, Call) for step in batch) else set()
+        # first use brings its source. One script alone is sent by digest once known, and again in order if forgotten.
+        alike = {step.script.sha if isinstance(step, Call) else b"" for step in batch}
+        sent = known if len(alike) == 1 and b"" not in alike else set()
         for step in batch:
             start = len(self.argvs)
             self.argvs += lowered(step, sent)
@@ -107,6 +108,8 @@ def lowered(step: Step, sent: set[bytes]) -> list[tuple[bytes, ...]]:
     `sent` holds the digests of scripts whose source has gone before: the first use of another brings its source.
     """
     if isinstance(step, Command):
+        if step.argv[:2] == (b"SCRIPT", b"FLUSH"):
+            sent.clear()
         return [step.argv]
     if isinstance(step, Txn):
         if not step.guards:

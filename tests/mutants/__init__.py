@@ -20,6 +20,7 @@ from mutants import (
     encodings,
     expiry,
     geo,
+    keyspace,
     lifetimes,
     options,
     ranges,
@@ -35,8 +36,8 @@ from popoto.exceptions import BadURL
 from popoto.storage import URL, AsyncBackend, AsyncRespBackend, Backend, RespBackend, hookimpl
 
 _MODULES = (
-    batches, capabilities, channels, encodings, expiry, geo, lifetimes, options, ranges, replies, scripts, sockets,
-    structures, transactions,
+    batches, capabilities, channels, encodings, expiry, geo, keyspace, lifetimes, options, ranges, replies, scripts,
+    sockets, structures, transactions,
 )  # fmt: skip
 
 

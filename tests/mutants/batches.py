@@ -155,3 +155,63 @@ class CrossesReplies(Mutant):
             return replies
         finally:
             self.inside -= 1
+
+
+class AnswersTuples(Mutant):
+    """Answers a batch with a tuple."""
+
+    killed_by = "test_batches"
+
+    def execute(self, batch: Batch) -> Executing:
+        replies: list[Reply] = yield batch
+        return tuple(replies)  # type: ignore[return-value]
+
+
+class ReadsOncePerBatch(Mutant):
+    """Answers a reading command that stands twice in a batch with its first reply."""
+
+    killed_by = "test_batches"
+
+    def execute(self, batch: Batch) -> Executing:
+        replies: list[Reply] = yield batch
+        first: dict[tuple[bytes, ...], Reply] = {}
+        return [
+            first.setdefault(step.argv, reply) if isinstance(step, Command) and not step.writes else reply
+            for step, reply in zip(batch, replies, strict=True)
+        ]
+
+
+class MergesEqualWrites(Mutant):
+    """Sends a writing command that stands twice in a batch once."""
+
+    killed_by = "test_batches"
+
+    def execute(self, batch: Batch) -> Executing:
+        seen: dict[tuple[bytes, ...], int] = {}
+        origin = [
+            seen.setdefault(step.argv, at) if isinstance(step, Command) and step.writes else at
+            for at, step in enumerate(batch)
+        ]
+        kept = sorted(set(origin))
+        replies: list[Reply] = yield [batch[at] for at in kept]
+        placed = dict(zip(kept, replies, strict=True))
+        return [placed[at] for at in origin]
+
+
+class RemembersStrings(Mutant):
+    """Answers with the string it read before, unless it wrote something since."""
+
+    killed_by = "test_concurrency"
+
+    def __init__(self) -> None:
+        self.known: dict[bytes, Reply] = {}
+
+    def execute(self, batch: Batch) -> Executing:
+        replies: list[Reply] = yield batch
+        if any(step.writes for step in batch):
+            self.known.clear()
+            return replies
+        return [
+            self.known.setdefault(step.keys[0], reply) if word(step) in {b"GET", b"STRLEN"} and step.keys else reply
+            for step, reply in zip(batch, replies, strict=True)
+        ]

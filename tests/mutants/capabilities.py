@@ -32,7 +32,7 @@ class InventsName(Mutant):
 class RunsWhatItDeclines(Mutant):
     """Runs geospatial commands although it does not claim them."""
 
-    killed_by = ("test_capabilities", "test_geo")
+    killed_by = "test_geo"
 
     def info(self, info: Info) -> Info:
         return replace(info, capabilities=info.capabilities - {"geo"})

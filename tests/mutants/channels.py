@@ -83,3 +83,12 @@ class CountsNoSubscribers(Mutant):
 
     def reply(self, step: Step, reply: Reply) -> Reply:
         return 0 if word(step) == b"PUBLISH" else reply
+
+
+class PrefersChannels(Mutant):
+    """Leaves the patterns out where channels are named too."""
+
+    killed_by = "test_pubsub"
+
+    def subscription(self, channels: Sequence[bytes], patterns: Sequence[bytes]) -> tuple[list[bytes], list[bytes]]:
+        return list(channels), [] if channels else list(patterns)

@@ -12,7 +12,7 @@ _VALUES = {b"SET", b"HSET", b"RPUSH", b"APPEND"}
 class CutsKeysAtNul(Mutant):
     """Ends a key at its first NUL."""
 
-    killed_by = ("test_keys", "test_strings")
+    killed_by = "test_keys"
 
     def argv(self, argv: Argv) -> Argv:
         if len(argv) < 2 or argv[0] in {b"EVAL", b"EVALSHA", b"SCAN", b"SCRIPT", b"INFO"}:
@@ -23,7 +23,7 @@ class CutsKeysAtNul(Mutant):
 class CutsValuesAtNul(Mutant):
     """Ends a value at its first NUL."""
 
-    killed_by = ("test_strings", "test_hashes")
+    killed_by = "test_hashes"
 
     def argv(self, argv: Argv) -> Argv:
         if argv[0] not in _VALUES:
@@ -34,7 +34,7 @@ class CutsValuesAtNul(Mutant):
 class TruncatesLargeValues(Mutant):
     """Keeps the first 65,535 bytes of a value."""
 
-    killed_by = ("test_strings", "test_hashes")
+    killed_by = "test_hashes"
 
     def argv(self, argv: Argv) -> Argv:
         return (*argv[:2], *(part[:_MOST] for part in argv[2:])) if argv[0] in _VALUES else argv
@@ -43,7 +43,7 @@ class TruncatesLargeValues(Mutant):
 class RepairsText(Mutant):
     """Replaces in a value what is not UTF-8."""
 
-    killed_by = ("test_strings", "test_hashes")
+    killed_by = "test_hashes"
 
     def argv(self, argv: Argv) -> Argv:
         if argv[0] not in _VALUES:
@@ -54,7 +54,7 @@ class RepairsText(Mutant):
 class StripsLineEnds(Mutant):
     """Strips line ends off values."""
 
-    killed_by = ("test_strings", "test_hashes")
+    killed_by = "test_hashes"
 
     def argv(self, argv: Argv) -> Argv:
         return (*argv[:2], *(part.rstrip(b"\r\n") for part in argv[2:])) if argv[0] in _VALUES else argv
@@ -63,7 +63,7 @@ class StripsLineEnds(Mutant):
 class CutsLineEnds(Mutant):
     """Ends a value at its first line end, as an inline protocol does."""
 
-    killed_by = ("test_strings", "test_hashes")
+    killed_by = "test_hashes"
 
     def argv(self, argv: Argv) -> Argv:
         if argv[0] not in _VALUES:
@@ -74,7 +74,7 @@ class CutsLineEnds(Mutant):
 class RoundsLargeIntegers(Mutant):
     """Passes counters through doubles, and so rounds them above 2^53."""
 
-    killed_by = ("test_strings", "test_hashes")
+    killed_by = "test_hashes"
 
     def reply(self, step: Step, reply: Reply) -> Reply:
         if word(step) not in {b"INCRBY", b"HINCRBY"}:
@@ -85,7 +85,7 @@ class RoundsLargeIntegers(Mutant):
 class CutsLongCommands(Mutant):
     """Keeps the first thousand arguments of a command that removes or adds members."""
 
-    killed_by = ("test_sets", "test_sorted_sets", "test_batches", "test_hashes", "test_lists")
+    killed_by = "test_hashes"
 
     def argv(self, argv: Argv) -> Argv:
         return argv[:1002] if argv[0] in {b"SADD", b"SREM", b"ZADD", b"ZREM", b"HSET", b"RPUSH"} else argv

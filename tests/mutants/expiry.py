@@ -68,7 +68,7 @@ class MissingLivesForEver(Mutant):
 class KeepsExpiryOnSet(Mutant):
     """Leaves a string that is set anew with its old expiry."""
 
-    killed_by = ("test_expiry", "test_strings")
+    killed_by = "test_expiry"
 
     def argv(self, argv: Argv) -> Argv:
         return (*argv, b"KEEPTTL") if argv[0] == b"SET" and b"PX" not in argv[3:] else argv
@@ -90,7 +90,7 @@ class LosesExpiryOnWrite(Mutant):
 class SecondsForFields(Mutant):
     """Takes milliseconds of a field's expiry for seconds."""
 
-    killed_by = ("test_expiry", "test_hashes")
+    killed_by = "test_hashes"
 
     def argv(self, argv: Argv) -> Argv:
         return (b"HEXPIRE", *argv[1:]) if argv[0] == b"HPEXPIRE" else argv

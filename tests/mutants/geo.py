@@ -101,3 +101,16 @@ class ZeroForMissingDistance(Mutant):
 
     def reply(self, step: Step, reply: Reply) -> Reply:
         return 0.0 if word(step) == b"GEODIST" and reply is None else reply
+
+
+class MovesInvalidPlaces(Mutant):
+    """Moves a latitude beyond the map to its edge."""
+
+    killed_by = "test_geo"
+
+    def argv(self, argv: Argv) -> Argv:
+        if argv[0] != b"GEOADD":
+            return argv
+        latitude = max(-85.0, min(85.0, float(argv[3])))
+        longitude = max(-180.0, min(180.0, float(argv[2])))
+        return (*argv[:2], repr(longitude).encode(), repr(latitude).encode(), *argv[4:])

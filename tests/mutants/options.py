@@ -26,7 +26,7 @@ class ForgetsXxOfSet(Mutant):
 class ForgetsExpiryOfSet(Mutant):
     """Sets a string without the expiry that was asked for."""
 
-    killed_by = ("test_strings", "test_expiry")
+    killed_by = "test_expiry"
 
     def argv(self, argv: Argv) -> Argv:
         if argv[0] != b"SET" or b"PX" not in argv[3:]:
@@ -89,7 +89,7 @@ class ForgetsExpiryCondition(Mutant):
 class ForgetsMatch(Mutant):
     """Walks over everything where a pattern was given."""
 
-    killed_by = ("test_keys", "test_sets", "test_hashes", "test_sorted_sets")
+    killed_by = "test_hashes"
 
     def argv(self, argv: Argv) -> Argv:
         if not argv[0].endswith(b"SCAN") or b"MATCH" not in argv:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mutants.mutant import Argv, Mutant, without, word
+from mutants.mutant import Argv, Argvs, Mutant, Sending, without, word
 from popoto.storage import Reply, Step
 
 _BY_SCORE = {b"ZRANGE", b"ZCOUNT", b"ZREMRANGEBYSCORE"}
@@ -126,7 +126,7 @@ class HighestPoppedFirst(Mutant):
 class WalksOnePage(Mutant):
     """Ends a walk over a container or the keys after its first page."""
 
-    killed_by = ("test_keys", "test_sets", "test_hashes", "test_sorted_sets")
+    killed_by = "test_sets"
 
     def reply(self, step: Step, reply: Reply) -> Reply:
         return (0, reply[1]) if word(step).endswith(b"SCAN") and isinstance(reply, tuple) else reply
@@ -139,3 +139,58 @@ class ListsWithoutEnd(Mutant):
 
     def reply(self, step: Step, reply: Reply) -> Reply:
         return reply[:-1] if word(step) == b"LRANGE" and isinstance(reply, list) else reply
+
+
+class CountsPlacesFromFront(Mutant):
+    """Takes a place that is counted from the end for the last one."""
+
+    killed_by = "test_sorted_sets"
+
+    def argv(self, argv: Argv) -> Argv:
+        if argv[0] != b"ZRANGE" or b"BYSCORE" in argv or b"BYLEX" in argv or int(argv[3]) >= -1:
+            return argv
+        return (*argv[:3], b"-1", *argv[4:])
+
+
+class ReplacesWhereItAdds(Mutant):
+    """Sets a score where it was to be added to."""
+
+    killed_by = "test_sorted_sets"
+
+    def send(self, argvs: Argvs) -> Sending:
+        raw = yield argvs
+        added = [(b"ZADD", *argv[1:]) for argv in argvs if argv[0] == b"ZINCRBY"]
+        if added:
+            yield added
+        return raw  # type: ignore[no-any-return]
+
+
+class KeepsOldTarget(Mutant):
+    """Adds a union to what its target held before."""
+
+    killed_by = "test_sorted_sets"
+
+    def argv(self, argv: Argv) -> Argv:
+        if argv[0] != b"ZUNIONSTORE" or b"WEIGHTS" in argv or argv[-1] != b"SUM":
+            return argv
+        return (argv[0], argv[1], str(int(argv[2]) + 1).encode(), argv[1], *argv[3:])
+
+
+class RemovesOneMember(Mutant):
+    """Removes the first of several members only."""
+
+    killed_by = "test_sorted_sets"
+
+    def argv(self, argv: Argv) -> Argv:
+        return argv[:3] if argv[0] == b"ZREM" else argv
+
+
+class RemovesOnePlaceLess(Mutant):
+    """Leaves the last of the places to be removed."""
+
+    killed_by = "test_sorted_sets"
+
+    def argv(self, argv: Argv) -> Argv:
+        if argv[0] != b"ZREMRANGEBYRANK":
+            return argv
+        return (*argv[:3], str(int(argv[3]) - 1).encode())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mutants.mutant import Mutant, deep, word
+from mutants.mutant import Argvs, Mutant, Sending, deep, word
 from popoto.exceptions import ReplyError
 from popoto.storage import Call, Command, Reply, Step
 
@@ -192,3 +192,32 @@ class AsyncTwinDiffers(Mutant):
 
     def reply(self, step: Step, reply: Reply) -> Reply:
         return reply[::-1] if word(step) == b"ZRANGE" and isinstance(reply, list) else reply
+
+
+class LosesMapsOfResp3(Mutant):
+    """Loses the values of a mapping that comes as a map, as it does under RESP3 only."""
+
+    killed_by = "test_protocols"
+
+    def send(self, argvs: Argvs) -> Sending:
+        raw = yield argvs
+        return [list(item) if isinstance(item, dict) else item for item in raw]
+
+
+class NegativeForMissingRank(Mutant):
+    """Answers -1 for the place of what is no member."""
+
+    killed_by = "test_sorted_sets"
+
+    def reply(self, step: Step, reply: Reply) -> Reply:
+        return -1 if word(step) == b"ZRANK" and reply is None else reply
+
+
+class OriginForMissingPlace(Mutant):
+    """Answers the origin for the position of what is no member."""
+
+    killed_by = "test_geo"
+
+    def reply(self, step: Step, reply: Reply) -> Reply:
+        missing = word(step) == b"GEOPOS" and isinstance(reply, list)
+        return [(0.0, 0.0) if place is None else place for place in reply] if missing else reply

@@ -34,7 +34,7 @@ class ForgetsScripts(Mutant):
 class TornScripts(Mutant):
     """Runs a script beside the store and writes its result back, while others write too."""
 
-    killed_by = ("test_scripts", "test_concurrency")
+    killed_by = "test_concurrency"
 
     def execute(self, batch: Batch) -> Executing:
         replies: list[Reply] = []
@@ -53,14 +53,38 @@ class TornScripts(Mutant):
         except redis.ResponseError as error:
             reply = reply_error(str(error), type(error).__name__)
         yield Pause()
-        if call.writes and call.keys:
-            yield [self._written(key, scratch.dump(key)) for key in dict.fromkeys(call.keys)]
+        # The store knows the script as if it had run it.
+        yield [
+            Command(b"SCRIPT", b"LOAD", call.script.text, shape=bool, writes=True),
+            *(self._written(key, scratch.dump(key)) for key in dict.fromkeys(call.keys) if call.writes),
+        ]
         return [reply]
 
     def _written(self, key: bytes, dump: Any) -> Command[Any]:
         if dump is None:
             return Command(b"DEL", key, keys=(key,), shape=int, writes=True)
         return Command(b"RESTORE", key, 0, dump, b"REPLACE", keys=(key,), shape=bool, writes=True)
+
+
+class RepairsScriptArguments(Mutant):
+    """Replaces in a script's arguments what is not UTF-8."""
+
+    killed_by = "test_scripts"
+
+    def argv(self, argv: Argv) -> Argv:
+        if argv[0] not in {b"EVAL", b"EVALSHA"}:
+            return argv
+        first = 3 + int(argv[2])
+        return (*argv[:first], *(part.decode("utf-8", "replace").encode() for part in argv[first:]))
+
+
+class IgnoresScriptFlush(Mutant):
+    """Answers that the script cache is empty, and keeps it."""
+
+    killed_by = "test_scripts"
+
+    def argv(self, argv: Argv) -> Argv:
+        return (b"PING",) if argv[:2] == (b"SCRIPT", b"FLUSH") else argv
 
 
 class RunsScriptsTwice(Mutant):

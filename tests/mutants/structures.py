@@ -14,7 +14,7 @@ _TAKING = {b"HDEL", b"SREM", b"ZREM", b"LPOP", b"RPOP", b"SPOP", b"LREM", b"ZPOP
 class KeepsEmptyContainers(Mutant):
     """Says of a container that lost its last item that it is still there."""
 
-    killed_by = ("test_keys", "test_sets", "test_hashes", "test_lists", "test_sorted_sets")
+    killed_by = "test_hashes"
 
     def __init__(self) -> None:
         self.emptied: set[bytes] = set()
@@ -208,3 +208,91 @@ class IgnoresStreamCount(Mutant):
         if argv[0] != b"XRANGE" or b"COUNT" not in argv[4:]:
             return argv
         return argv[:4]
+
+
+class DeletesOneField(Mutant):
+    """Removes the first of several fields only."""
+
+    killed_by = "test_hashes"
+
+    def argv(self, argv: Argv) -> Argv:
+        return argv[:3] if argv[0] == b"HDEL" else argv
+
+
+class DropsEmptyFields(Mutant):
+    """Leaves fields out of a hash whose value is empty."""
+
+    killed_by = "test_hashes"
+
+    def reply(self, step: Step, reply: Reply) -> Reply:
+        hash_ = word(step) == b"HGETALL" and isinstance(reply, dict)
+        return {field: value for field, value in reply.items() if value} if hash_ else reply
+
+
+class CountsAllAdded(Mutant):
+    """Counts known members among the new ones of a set."""
+
+    killed_by = "test_sets"
+
+    def reply(self, step: Step, reply: Reply) -> Reply:
+        counted = isinstance(step, Command) and step.argv[0] == b"SADD" and isinstance(reply, int)
+        return len(step.argv) - 2 if counted else reply  # type: ignore[union-attr]
+
+
+class PopsTheOtherEnd(Mutant):
+    """Takes the last item of a list where the first was asked for."""
+
+    killed_by = "test_lists"
+
+    def argv(self, argv: Argv) -> Argv:
+        return (b"RPOP", *argv[1:]) if argv[0] == b"LPOP" else argv
+
+
+class AcceptsMissingPlaces(Mutant):
+    """Answers that an item was replaced where there is none."""
+
+    killed_by = "test_lists"
+
+    def reply(self, step: Step, reply: Reply) -> Reply:
+        return True if word(step) == b"LSET" and isinstance(reply, ReplyError) else reply
+
+
+class CountsBytes(Mutant):
+    """Counts the bytes of a string that are not zero where its bits were asked for."""
+
+    killed_by = "test_bitmaps"
+
+    def execute(self, batch: Batch) -> Executing:
+        return (yield [self._asked(step) for step in batch])  # type: ignore[no-any-return]
+
+    def _asked(self, step: Step) -> Step:
+        if not isinstance(step, Command) or step.argv[0] != b"BITCOUNT":
+            return step
+        return Command(b"GET", step.argv[1], keys=step.keys, shape=lambda raw: sum(map(bool, raw or b"")))
+
+
+class CreatesGroupsAgain(Mutant):
+    """Answers that a consumer group was made which was there."""
+
+    killed_by = "test_streams"
+
+    def reply(self, step: Step, reply: Reply) -> Reply:
+        return True if word(step) == b"XGROUP" and isinstance(reply, ReplyError) else reply
+
+
+class ReadsStreamsBackwards(Mutant):
+    """Gives the entries of a stream from the newest."""
+
+    killed_by = "test_streams"
+
+    def reply(self, step: Step, reply: Reply) -> Reply:
+        return reply[::-1] if word(step) == b"XRANGE" and isinstance(reply, list) else reply
+
+
+class NeverTrims(Mutant):
+    """Lets a stream grow for ever."""
+
+    killed_by = "test_streams"
+
+    def argv(self, argv: Argv) -> Argv:
+        return argv[:2] + argv[5:] if argv[0] == b"XADD" and argv[2] == b"MAXLEN" else argv

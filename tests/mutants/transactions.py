@@ -149,3 +149,49 @@ def _listed(item: Reply) -> Reply:
     if isinstance(item, dict):
         return [part for pair in item.items() for part in pair]
     return list(item) if isinstance(item, set) else item
+
+
+class LosesLastOfTxn(_EachTxn):
+    """Leaves the last of a transaction's several writes undone, and answers for it."""
+
+    killed_by = "test_transactions"
+
+    def txn(self, txn: Txn) -> Executing:
+        last = txn.commands[-1] if len(txn.commands) > 1 else None
+        if last is None or not last.writes:
+            return (yield [txn])  # type: ignore[no-any-return]
+        replies: list[Reply] = yield [Txn(txn.commands[:-1], txn.guards)]
+        return [Applied([*one.replies, last.shape(1)]) if isinstance(one, Applied) else one for one in replies]
+
+
+class WritesThenRefuses(_EachTxn):
+    """Runs the first command of a transaction that it then refuses."""
+
+    killed_by = "test_transactions"
+
+    def txn(self, txn: Txn) -> Executing:
+        replies: list[Reply] = yield [txn]
+        if isinstance(replies[0], Refused) and txn.commands:
+            yield [txn.commands[0]]
+        return replies
+
+
+class TakesNofieldForAbsent(_EachTxn):
+    """Takes a `nofield` guard to hold only if the whole key is missing."""
+
+    killed_by = "test_transactions"
+
+    def txn(self, txn: Txn) -> Executing:
+        guards = [Guard("absent", guard.key) if guard.kind == "nofield" else guard for guard in txn.guards]
+        return (yield [Txn(txn.commands, guards)])  # type: ignore[no-any-return]
+
+
+class RefusesWrongTypes(_EachTxn):
+    """Refuses a transaction whose guard meets a key of another type, where an error belongs."""
+
+    killed_by = "test_transactions"
+
+    def txn(self, txn: Txn) -> Executing:
+        replies: list[Reply] = yield [txn]
+        guarded = bool(txn.guards)
+        return [Refused(0) if guarded and isinstance(reply, ReplyError) else reply for reply in replies]
