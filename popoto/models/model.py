@@ -86,8 +86,8 @@ class Model(metaclass=ModelBase):
             return field.decode(raw)
         except ValueError as error:
             raise ModelException(
-                f"{type(self).__name__} {self._redis_key!r}: the stored value of {field.name!r} cannot be read ({error}); "
-                "assign a new value and save it, or delete the row"
+                f"{type(self).__name__} {self._redis_key!r}: the stored value of {field.name!r} cannot be read "
+                f"({error}); assign a new value and save it, or delete the row"
             ) from error
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -131,17 +131,21 @@ class Model(metaclass=ModelBase):
     # -- running
 
     @classmethod
-    def _connection(cls) -> Connection:
-        return connection(cls._meta.connection)
+    def _connection(cls, plan: Op[Any]) -> Connection:
+        try:
+            return connection(cls._meta.connection)
+        except BaseException:
+            plan.close()
+            raise
 
     @classmethod
     def _run(cls, plan: Op[Any], pipeline: Any = None) -> Any:
-        here = cls._connection()
+        here = cls._connection(plan)
         return here.run(plan) if pipeline is None else enlist(plan, pipeline, here)
 
     @classmethod
     async def _arun(cls, plan: Op[Any], pipeline: Any = None) -> Any:
-        here = cls._connection()
+        here = cls._connection(plan)
         return await here.arun(plan) if pipeline is None else await async_enlist(plan, pipeline, here)
 
     # -- writing

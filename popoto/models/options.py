@@ -77,7 +77,8 @@ class Options:
             for name in field.index.partitions if field.index else ():
                 if name not in self.fields:
                     raise ModelException(
-                        f"{self.model_name}.{field.name}: partition_by names {name!r}, which is no field{self.near(name)}"
+                        f"{self.model_name}.{field.name}: partition_by names {name!r}, "
+                        f"which is no field{self.near(name)}"
                     )
 
     def _check_indexes(self) -> None:

@@ -101,10 +101,7 @@ class Query(Generic[M]):
 
     def first(self) -> M | None:
         """The first row in the query's order, or None."""
-        if self._answer is None and self._wanted.limit is None:
-            rows = self.filter(limit=1).all()
-        else:
-            rows = self._rows()
+        rows = self._shortened()._rows()
         return rows[0] if rows else None
 
     def last(self) -> M | None:
@@ -146,7 +143,7 @@ class Query(Generic[M]):
 
     async def async_first(self) -> M | None:
         """`first` for asyncio."""
-        rows = await (self.filter(limit=1) if self._answer is None and self._wanted.limit is None else self)
+        rows = await self._shortened()
         return rows[0] if rows else None
 
     async def async_last(self) -> M | None:
@@ -157,6 +154,9 @@ class Query(Generic[M]):
     async def async_keys(self) -> list[bytes]:
         """`keys` for asyncio."""
         return await self._model._arun(class_keys(self._model))  # type: ignore[no-any-return]
+
+    def _shortened(self) -> Query[M]:
+        return self.filter(limit=1) if self._answer is None and self._wanted.limit is None else self
 
     # -- a sequence
 
@@ -237,14 +237,21 @@ class Query(Generic[M]):
         limit = self._wanted.limit
         return total if limit is None else min(total, limit)
 
+    def _named_keys(self) -> list[str]:
+        """The keys that the row can have when every key value is given: the canonical one, then 1.x's spellings."""
+        meta = self._model._meta
+        equal = {one.field: one.match.equals[0] for one in self._wanted.conditions if one.match.equals}
+        return meta.row_keys(equal) if all(name in equal for name in meta.key_order) else []
+
     async def _getting(
         self, db_key: DB_key | str | None, redis_key: str | bytes | None, kwargs: dict[str, Any]
     ) -> M | None:
         key = key_text(self._model, db_key, redis_key)
         query = self.filter(**kwargs) if kwargs else self
-        if key is not None:
-            found = (await by_keys(self._model, [key], skip_none=True))[:1]
-            rows = [row for row in found if satisfies(row, query._wanted.conditions)]
+        keys = [key] if key is not None else query._named_keys()
+        if keys:
+            found = (await by_keys(self._model, keys, skip_none=True))[:1]
+            rows = [row for row in found if row and satisfies(row, query._wanted.conditions)]
         else:
             rows = await query.filter(limit=2)._fetching()
         if len(rows) > 1:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from popoto.exceptions import BadURL
 from popoto.storage.clusters import AsyncClusterWire, ClusterWire
 from popoto.storage.resp import AsyncRespBackend, RespBackend
-from popoto.storage.urls import GRAMMAR, URL
+from popoto.storage.urls import URL
 from popoto.storage.wires import AsyncPoolWire, Family, PoolWire
 
 DEFAULT_TIMEOUT_SECONDS: Final = 5.0
@@ -155,7 +155,7 @@ def _number(url: URL, name: str, text: str, kind: type[int] | type[float]) -> An
     try:
         number = kind(text)
     except ValueError:
-        raise BadURL(f"{url}: the {name} is {text!r}; give a number, as {GRAMMAR}") from None
+        raise BadURL(f"{url}: the {name} is {text!r}; give a number") from None
     if number < 0:
         raise BadURL(f"{url}: the {name} is {text!r}; give a number that is not negative")
     return number

@@ -69,14 +69,24 @@ class Connection:
     def run(self, plan: Op[R]) -> R:
         """Run a plan, blocking."""
         try:
-            return run(plan, self.backend, self.layout)
+            backend = self.backend
+        except BaseException:
+            plan.close()
+            raise
+        try:
+            return run(plan, backend, self.layout)
         except Unavailable as error:
             raise self._explained(error) from _without_internals(error)
 
     async def arun(self, plan: Op[R]) -> R:
         """Run a plan on the running event loop."""
         try:
-            return await arun(plan, await self.lane(), self.layout)
+            lane = await self.lane()
+        except BaseException:
+            plan.close()
+            raise
+        try:
+            return await arun(plan, lane, self.layout)
         except Unavailable as error:
             raise self._explained(error) from _without_internals(error)
 
