@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, overload
 
 from popoto.exceptions import ModelException
 from popoto.fields import Field
@@ -150,6 +150,12 @@ class Model(metaclass=ModelBase):
 
     # -- writing
 
+    @overload
+    @classmethod
+    def create(cls, pipeline: None = None, **kwargs: Any) -> Self: ...
+    @overload
+    @classmethod
+    def create(cls, pipeline: Any, **kwargs: Any) -> Any: ...
     @classmethod
     def create(cls, pipeline: Any = None, **kwargs: Any) -> Any:
         """Make an instance and save it; a row that has its key already is replaced whole, indexes included.
@@ -167,6 +173,12 @@ class Model(metaclass=ModelBase):
         waiting = cls._run(writing.save(instance), pipeline)
         return instance if pipeline is None else waiting
 
+    @overload
+    @classmethod
+    async def async_create(cls, pipeline: None = None, **kwargs: Any) -> Self: ...
+    @overload
+    @classmethod
+    async def async_create(cls, pipeline: Any, **kwargs: Any) -> Any: ...
     @classmethod
     async def async_create(cls, pipeline: Any = None, **kwargs: Any) -> Any:
         """`create` for asyncio."""

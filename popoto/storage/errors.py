@@ -41,6 +41,11 @@ _CLIENT_CODES: Final[dict[str, str]] = {
 }
 
 
+def is_reply(class_name: str) -> bool:
+    """Whether a client's exception of this class is the server's answer, though it may be a connection error too."""
+    return class_name in _CLIENT_CODES
+
+
 def reply_error(text: str, class_name: str = "") -> ReplyError:
     """The error of a server's message; clients that strip the code keep it in their class's name."""
     text = text.strip()

@@ -161,7 +161,8 @@ def _queue(running: Running, pipeline: Any) -> None:
         return
     settling = _Settling(running, request)
     _listen(pipeline)
-    if not len(pipeline.command_stack):
+    # The caller's own commands may stand before the first plan.
+    if not len(pipeline.command_stack) or not hasattr(pipeline, "popoto_scripts"):
         pipeline.popoto_scripts = set()
     for at, step in enumerate(request.steps):
         for argv in lowered(step, pipeline.popoto_scripts):

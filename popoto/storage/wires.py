@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from popoto.exceptions import Denied, OutcomeUnknown, ReplyError, TimedOut, Unavailable
-from popoto.storage.errors import reply_error
+from popoto.storage.errors import is_reply, reply_error
 from popoto.storage.protocol import Message
 from popoto.storage.steps import Raw
 from popoto.storage.urls import masked
@@ -95,8 +95,9 @@ class PoolWire:
     def _read(self, connection: Any) -> Raw:
         try:
             return self.family.value(connection.read_response(disable_decoding=True))
-        except self.family.response_error as error:
-            if isinstance(error, self.family.connection_errors):
+        except (self.family.response_error, *self.family.connection_errors) as error:
+            # LOADING and NOAUTH are answers, which these clients count among the connection errors.
+            if isinstance(error, self.family.connection_errors) and not is_reply(type(error).__name__):
                 raise
             return reply_error(str(error), type(error).__name__)
 
@@ -178,8 +179,9 @@ class AsyncPoolWire:
     async def _read(self, connection: Any) -> Raw:
         try:
             return self.family.value(await connection.read_response(disable_decoding=True))
-        except self.family.response_error as error:
-            if isinstance(error, self.family.connection_errors):
+        except (self.family.response_error, *self.family.connection_errors) as error:
+            # LOADING and NOAUTH are answers, which these clients count among the connection errors.
+            if isinstance(error, self.family.connection_errors) and not is_reply(type(error).__name__):
                 raise
             return reply_error(str(error), type(error).__name__)
 

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import builtins
 import difflib
 import math
 from collections.abc import Callable
 from copy import deepcopy
 from datetime import date, datetime, time
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Self, overload
 
 from popoto.encoding import decoder, encoder
 from popoto.exceptions import ModelException
 from popoto.fields.conversion import convert
 from popoto.fields.lookups import PLAIN, Lookup, set_lookups
 from popoto.fields.sources import Index
+from popoto.fields.variables import T
 from popoto.keys import field_tag
 
-T = TypeVar("T")
 TYPES: Final = (int, float, Decimal, str, bool, bytes, list, dict, set, tuple, date, datetime, time)
 _CODES: Final[dict[type, str]] = {
     int: "i",
@@ -71,7 +72,7 @@ class Field(Generic[T]):
         **options: Any,
     ) -> None:
         self._check_options(type, options)
-        self.type: type[T] = type
+        self.type: builtins.type[T] = type
         self.null = null
         self.default = default
         self.max_length = max_length

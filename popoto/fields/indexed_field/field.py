@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from popoto.fields.field import Field
+from popoto.fields.variables import T
 from popoto.keys import field_tag
-
-T = TypeVar("T")
 
 
 class IndexedField(Field[T]):

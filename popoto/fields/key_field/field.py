@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date, datetime, time
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any, ClassVar
 
 from popoto.fields.field import Field
 from popoto.fields.sources import Index
+from popoto.fields.variables import T
 from popoto.keys import field_tag
-
-T = TypeVar("T")
 
 
 class KeyField(Field[T]):
@@ -26,7 +25,7 @@ class KeyField(Field[T]):
         ModelException: for an unknown type or option.
     """
 
-    types = (int, float, Decimal, str, bool, date, datetime, time)
+    types: ClassVar[tuple[Any, ...]] = (int, float, Decimal, str, bool, date, datetime, time)
     key = True
 
     def __init__(

@@ -7,19 +7,18 @@ import warnings
 from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any
 
 from popoto.exceptions import ModelException
 from popoto.fields.field import Field
 from popoto.fields.lookups import PLAIN, Lookup
 from popoto.fields.sorted_field.lookups import LOOKUPS
 from popoto.fields.sources import Index
+from popoto.fields.variables import N
 from popoto.keys import field_tag
 
-T = TypeVar("T")
 
-
-class SortedField(Field[T]):
+class SortedField(Field[N]):
     """A number or moment that is kept in a sorted set, for ranges and for order. It cannot be null.
 
     Args:
@@ -36,9 +35,9 @@ class SortedField(Field[T]):
 
     def __init__(
         self,
-        type: type[T] = float,  # type: ignore[assignment]
+        type: type[N] = float,  # type: ignore[assignment]
         null: bool = False,
-        default: T | Callable[[], T] | None = None,
+        default: N | Callable[[], N] | None = None,
         partition_by: str | tuple[str, ...] = (),
         **options: Any,
     ) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any
 
 from popoto.exceptions import ModelException
 from popoto.fields.indexed_field import IndexedField
-
-T = TypeVar("T")
+from popoto.fields.variables import T
 
 
 class UniqueField(IndexedField[T]):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any
 
 from popoto.exceptions import ModelException
 from popoto.fields.key_field import KeyField
-
-T = TypeVar("T")
+from popoto.fields.variables import T
 
 
 class UniqueKeyField(KeyField[T]):
