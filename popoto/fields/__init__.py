@@ -1,10 +1,12 @@
 """Field types, one room each."""
 
 from popoto.fields.auto_key_field import AutoKeyField
+from popoto.fields.datetime_field import DatetimeField
 from popoto.fields.field import Field
 from popoto.fields.indexed_field import IndexedField
 from popoto.fields.key_field import KeyField
 from popoto.fields.sorted_field import SortedField
+from popoto.fields.sorted_key_field import SortedKeyField
 from popoto.fields.typed_fields import (
     BooleanField,
     BytesField,
@@ -27,6 +29,7 @@ __all__ = [
     "BooleanField",
     "BytesField",
     "DateField",
+    "DatetimeField",
     "DecimalField",
     "DictField",
     "Field",
@@ -37,6 +40,7 @@ __all__ = [
     "ListField",
     "SetField",
     "SortedField",
+    "SortedKeyField",
     "StringField",
     "TimeField",
     "TupleField",

@@ -98,12 +98,10 @@ def prepared(
     """
     meta = instance._meta
     chosen = meta.field_names if names is None else list(names)
-    for name in chosen:
-        one = meta.fields[name]
-        before = getattr(instance, name)
-        renewed = one.format_value_pre_save(before, skip_auto_now=skip_auto_now)
-        if renewed is not before:
-            instance.__dict__[name] = renewed
+    for one in meta.renewing:
+        if one.name in chosen:
+            before = getattr(instance, one.name)
+            instance.__dict__[one.name] = one.format_value_pre_save(before, skip_auto_now=skip_auto_now)
     check_all(instance, chosen)
     stored = instance._redis_key
     if stored is None:

@@ -43,6 +43,7 @@ class Options:
         self.fields: dict[str, Field[Any]] = {**self.explicit_fields, **self.hidden_fields}
         self.field_names = list(self.fields)
         self.field_list = tuple(self.fields.values())
+        self.renewing = tuple(field for field in self.field_list if field.renews)
         self.key_field_names = {name for name, field in self.fields.items() if field.key}
         self.auto_field_names = {name for name, field in self.fields.items() if field.auto}
         self.sorted_field_names = {name for name, field in self.fields.items() if _kind(field) == "Z"}

@@ -168,6 +168,7 @@ def _queue(running: Running, pipeline: Any) -> None:
         for argv in lowered(step, pipeline.popoto_scripts):
             # The client looks its callbacks up by the name as text.
             words = (argv[0].decode(), *argv[1:])
+            pipeline.response_callbacks.setdefault(words[0], partial(_settle, None))
             pipeline.execute_command(*words, **{_CALLBACK: partial(settling.take, at)})
 
 

@@ -94,7 +94,7 @@ class PoolWire:
 
     def _read(self, connection: Any) -> Raw:
         try:
-            return self.family.value(connection.read_response(disable_decoding=True))
+            return self.family.value(connection.read_response(disable_decoding=True, disconnect_on_error=False))
         except (self.family.response_error, *self.family.connection_errors) as error:
             # LOADING and NOAUTH are answers, which these clients count among the connection errors.
             if isinstance(error, self.family.connection_errors) and not is_reply(type(error).__name__):
@@ -178,7 +178,7 @@ class AsyncPoolWire:
 
     async def _read(self, connection: Any) -> Raw:
         try:
-            return self.family.value(await connection.read_response(disable_decoding=True))
+            return self.family.value(await connection.read_response(disable_decoding=True, disconnect_on_error=False))
         except (self.family.response_error, *self.family.connection_errors) as error:
             # LOADING and NOAUTH are answers, which these clients count among the connection errors.
             if isinstance(error, self.family.connection_errors) and not is_reply(type(error).__name__):

@@ -59,6 +59,8 @@ class Field(Generic[T]):
     """Whether the value is part of the row's key."""
     auto: bool = False
     """Whether a missing value is generated."""
+    renews: bool = False
+    """Whether `format_value_pre_save` may change the value."""
 
     def __init__(
         self,

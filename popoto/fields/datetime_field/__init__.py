@@ -1,0 +1,5 @@
+"""`DatetimeField`."""
+
+from popoto.fields.datetime_field.field import DatetimeField
+
+__all__ = ["DatetimeField"]
