@@ -41,6 +41,7 @@ from popoto.fields import (
     UniqueField,
     UniqueKeyField,
 )
+from popoto.fields.expressions import CombinedExpression, Expression, Q
 from popoto.models import DB_key, Model, ModelBase, Query
 from popoto.storage import Connection, Pipeline, connect, connection, plugins, round_trips, using
 
@@ -56,6 +57,7 @@ __all__ = [
     "BooleanField",
     "BytesField",
     "CapabilityError",
+    "CombinedExpression",
     "Connection",
     "CrossSlot",
     "DB_key",
@@ -63,6 +65,7 @@ __all__ = [
     "DatetimeField",
     "DecimalField",
     "DictField",
+    "Expression",
     "Field",
     "FloatField",
     "IndexedField",
@@ -76,6 +79,7 @@ __all__ = [
     "OutcomeUnknown",
     "Pipeline",
     "PublisherException",
+    "Q",
     "Query",
     "QueryException",
     "ReplyError",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -96,9 +97,14 @@ def in_sets(lookup: Lookup, index: Index) -> Lookup:
         if values is None:
             return match
         parts = tuple(dict.fromkeys(part for value in values for part in spellings(value)))
-        return Match(match.test, InSets(index, parts), exact=True, equals=match.equals)
+        return Match(match.test, InSets(index, parts), exact=not any(map(_ambiguous, values)), equals=match.equals)
 
     return indexed
+
+
+def _ambiguous(value: Any) -> bool:
+    """Whether 1.x's spelling of the value is ours of another, as of the text "None" and of None."""
+    return len(spellings(value)) > 1 and not isinstance(value, float | Decimal)
 
 
 def set_lookups(index: Index) -> dict[str, Lookup]:

@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from popoto.exceptions import QueryException
+from popoto.fields.expressions import Q
 from popoto.models.reading import by_keys, class_keys, class_size, key_text
 from popoto.queries import parse, run
 from popoto.queries.finish import satisfies
-from popoto.queries.plan import Plan, plan
+from popoto.queries.plan import Plan, equalities, plan
 from popoto.queries.where import Wanted
 from popoto.storage import Op
 
@@ -35,18 +36,26 @@ class Query(Generic[M]):
     under asyncio.
     """
 
-    def __init__(self, model: type[M], wanted: Wanted | None = None, given: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        model: type[M],
+        wanted: Wanted | None = None,
+        given: dict[str, Any] | None = None,
+        also: tuple[Q, ...] = (),
+    ) -> None:
         self._model = model
         self._wanted = wanted or Wanted()
         self._given = given or {}
+        self._also = also
         self._answer: list[Any] | None = None
 
     # -- narrowing
 
-    def filter(self, **kwargs: Any) -> Query[M]:
-        """The rows that satisfy every keyword; one given again replaces its former value.
+    def filter(self, *conditions: Q, **kwargs: Any) -> Query[M]:
+        """The rows that satisfy every condition and keyword; a keyword given again replaces its former value.
 
         Args:
+            *conditions: `Q(...)` and `Model.field > value`, combined with `&`, `|` and `~`.
             order_by, limit, values: as the methods of these names.
             **kwargs: `field=value` or `field__lookup=value`.
 
@@ -56,10 +65,18 @@ class Query(Generic[M]):
         given = {**self._given, **kwargs}
         if self._model._meta.abstract:
             raise QueryException(f"{self._model.__name__} is abstract and has no rows: query its subclasses")
-        wanted = parse.parse(self._model._meta, given)
+        also = (*self._also, *conditions)
+        wanted = parse.parse(self._model._meta, given, also)
         # A partition that is not named is refused here, not when the answer is looked at.
         self._planned(wanted)
-        return Query(self._model, wanted, given)
+        return Query(self._model, wanted, given, also)
+
+    def exclude(self, *conditions: Q, **kwargs: Any) -> Query[M]:
+        """The rows that do not satisfy all of these conditions and keywords together."""
+        unwanted = Q(**kwargs)
+        for condition in conditions:
+            unwanted = unwanted & condition
+        return self.filter(~unwanted)
 
     def order_by(self, name: str) -> Query[M]:
         """The rows in the order of a field, ties by key, None first; with `-` in front all of it reversed."""
@@ -206,7 +223,7 @@ class Query(Generic[M]):
     __hash__ = object.__hash__
 
     def __repr__(self) -> str:
-        parts = [f"{name}={value!r}" for name, value in self._given.items()]
+        parts = [*map(repr, self._also), *(f"{name}={value!r}" for name, value in self._given.items())]
         state = "not run" if self._answer is None else f"{len(self._answer)} rows"
         return f"<Query {self._model.__name__}: {', '.join(parts) or 'all'} ({state})>"
 
@@ -229,7 +246,7 @@ class Query(Generic[M]):
 
     async def _counted(self) -> int:
         planned = self._planned()
-        if not self._wanted.conditions:
+        if not self._wanted.where.branches:
             total = await class_size(self._model)
         else:
             unlimited = replace(planned, wanted=replace(planned.wanted, limit=None, order=None), walk=None)
@@ -240,7 +257,7 @@ class Query(Generic[M]):
     def _named_keys(self) -> list[str]:
         """The keys that the row can have when every key value is given: the canonical one, then 1.x's spellings."""
         meta = self._model._meta
-        equal = {one.field: one.match.equals[0] for one in self._wanted.conditions if one.match.equals}
+        equal = equalities(self._wanted.where)
         return meta.row_keys(equal) if all(name in equal for name in meta.key_order) else []
 
     async def _getting(
@@ -251,7 +268,7 @@ class Query(Generic[M]):
         keys = [key] if key is not None else query._named_keys()
         if keys:
             found = (await by_keys(self._model, keys, skip_none=True))[:1]
-            rows = [row for row in found if row and satisfies(row, query._wanted.conditions)]
+            rows = [row for row in found if row and satisfies(row, query._wanted.where)]
         else:
             rows = await query.filter(limit=2)._fetching()
         if len(rows) > 1:

@@ -7,8 +7,8 @@ from typing import Any, Final, Literal, NamedTuple
 
 import msgpack
 
-from popoto.fields.sources import InRange
-from popoto.queries.plan import Plan, range_words
+from popoto.fields.sources import Index, InRange
+from popoto.queries.plan import Group, Plan, Sourced, range_words
 from popoto.queries.schema import Schema
 from popoto.storage import Call, Layout, Script, ask, layout
 
@@ -72,18 +72,31 @@ def select(
         words.append("down" if query.walk[1] else "up")
     names = schema.field_names if names is None else names
     words += (len(names), *names)
-    words.append(len(query.sources))
-    for one in query.sources:
-        words += (one.index.kind if one.index is not None and one.index.kind == "Z" else "S" if one.index else "K",)
-        words.append(len(one.keys))
-        if one.index is None:
-            words += [prefix + key for key in one.keys]
-        else:
-            keys += [prefix + key for key in one.keys]
-        if isinstance(one.source, InRange):
-            words += range_words(one.source)
-    words += schema.schema_words(prefix, [one.index for one in query.sources if one.index is not None])
+    indexes: list[Index] = []
+    _describe(query.source, prefix, keys, words, indexes)
+    words += schema.schema_words(prefix, indexes)
     return Call(SELECT_PACKED if packed else SELECT, keys, words)
+
+
+def _describe(
+    source: Sourced | Group, prefix: str, keys: list[bytes | str], words: list[bytes | str | int], indexes: list[Index]
+) -> None:
+    """Append a source as `select.lua` reads it, and the indexes whose entries confirm it."""
+    if isinstance(source, Group):
+        words += (source.kind, len(source.branches))
+        for branch in source.branches:
+            _describe(branch, prefix, keys, words, indexes)
+        return
+    names = [prefix + key for key in source.keys]
+    index = source.index
+    words += ("K" if index is None else "Z" if index.kind == "Z" else "S", len(names))
+    if index is None:
+        words += names
+        return
+    keys += names
+    indexes.append(index)
+    if isinstance(source.source, InRange):
+        words += range_words(source.source)
 
 
 async def count(schema: Schema, query: Plan) -> int:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from popoto.queries.where import Condition
+from popoto.queries.where import AllOf, Condition, Not, Where
 
 T = TypeVar("T")
 
 
-def satisfies(row: Any, conditions: Sequence[Condition]) -> bool:
-    """Whether a row's own values satisfy every condition; the index was only a hint."""
-    return all(condition.match.test(getattr(row, condition.field)) for condition in conditions)
+def satisfies(row: Any, where: Where) -> bool:
+    """Whether a row's own values satisfy the conditions; the index was only a hint."""
+    if isinstance(where, Condition):
+        return where.match.test(getattr(row, where.field))
+    if isinstance(where, Not):
+        return not satisfies(row, where.branch)
+    if isinstance(where, AllOf):
+        return all(satisfies(row, branch) for branch in where.branches)
+    return any(satisfies(row, branch) for branch in where.branches)
 
 
 def ordered(rows: list[T], order: tuple[str, bool] | None) -> list[T]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from popoto.exceptions import QueryException
-from popoto.queries.where import Condition, Wanted
+from popoto.fields.expressions import Q
+from popoto.queries.where import AllOf, AnyOf, Condition, Not, Wanted, Where
 
 if TYPE_CHECKING:
     from popoto.fields import Field
@@ -16,21 +17,36 @@ if TYPE_CHECKING:
 RESERVED = ("order_by", "limit", "values")
 
 
-def parse(schema: Schema, keywords: Mapping[str, Any], default_order: str | None = None) -> Wanted:
-    """A query's keywords, checked.
+def parse(
+    schema: Schema, keywords: Mapping[str, Any], expressions: Iterable[Any] = (), default_order: str | None = None
+) -> Wanted:
+    """A query's conditions and keywords, checked.
 
     Raises:
         QueryException: naming the keyword and the nearest right ones.
     """
-    conditions = tuple(condition(schema, name, value) for name, value in keywords.items() if name not in RESERVED)
+    leaves = (condition(schema, name, value) for name, value in keywords.items() if name not in RESERVED)
+    where = AllOf((*leaves, *(expression(schema, one) for one in expressions)))
     wanted_values = keywords.get("values")
     order_by = keywords.get("order_by")
     return Wanted(
-        conditions,
+        where,
         order(schema, order_by if order_by is not None else default_order),
         limit(schema, keywords.get("limit")),
         values(schema, wanted_values) if wanted_values is not None else None,
     )
+
+
+def expression(schema: Schema, one: Any) -> Where:
+    """A `Q` as a tree of conditions."""
+    if not isinstance(one, Q):
+        raise QueryException(f"{schema.model_name}: {one!r} is no condition; write Q(field=value) or field=value")
+    if one.kind == "leaf":
+        return AllOf(tuple(condition(schema, name, value) for name, value in one.keywords.items()))
+    branches = tuple(expression(schema, branch) for branch in one.branches)
+    if one.kind == "not":
+        return Not(branches[0])
+    return AllOf(branches) if one.kind == "and" else AnyOf(branches)
 
 
 def condition(schema: Schema, keyword: str, operand: Any) -> Condition:

@@ -6,13 +6,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
+from typing import Any, Literal
 
 from popoto.exceptions import QueryException
 from popoto.fields.sources import Index, InRange, InSets, Keyed, Source
 from popoto.keys import spellings
 from popoto.queries.schema import Schema
-from popoto.queries.where import Condition, Wanted
+from popoto.queries.where import AllOf, AnyOf, Condition, Not, Wanted, Where
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +34,30 @@ class Sourced:
 
 
 @dataclass(frozen=True, slots=True)
+class Group:
+    """Sources of which a row must be in all, or in any.
+
+    Attributes:
+        kind: `A` for all, `O` for any.
+        branches: the sources.
+    """
+
+    kind: Literal["A", "O"]
+    branches: tuple[Sourced | Group, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """How a query is answered.
 
     Attributes:
-        sources: a row must be in all.
+        source: where candidates are found; a group without branches means every row.
         exact: whether the sources alone decide, so that counting loads nothing.
         walk: the sorted set to walk in order, and whether downward; None when rows are ordered after loading.
         wanted: what the rows must satisfy, and how they are finished.
     """
 
-    sources: tuple[Sourced, ...]
+    source: Group
     exact: bool
     walk: tuple[str, bool] | None
     wanted: Wanted
@@ -56,27 +69,62 @@ def plan(schema: Schema, wanted: Wanted) -> Plan:
     Raises:
         QueryException: when a partitioned field is asked without its partition.
     """
-    equal = {condition.field: condition.match.equals[0] for condition in wanted.conditions if condition.match.equals}
-    sources = [
-        Sourced(condition.match.source, _keys(schema, condition, condition.match.source, equal))
-        for condition in wanted.conditions
-        if condition.match.source is not None
-    ]
-    if schema.key_order and all(name in equal for name in schema.key_order):
+    equal = equalities(wanted.where)
+    found = _source(schema, wanted.where, {})
+    source = found if isinstance(found, Group) and found.kind == "A" else Group("A", (found,) if found else ())
+    return Plan(source, _exact(schema, wanted.where, {}), _walk(schema, wanted, equal), wanted)
+
+
+def equalities(where: Where) -> dict[str, Any]:
+    """The values that every satisfying row has, by field."""
+    if isinstance(where, Condition):
+        return {where.field: where.match.equals[0]} if where.match.equals else {}
+    if not isinstance(where, AllOf):
+        return {}
+    return {name: value for branch in where.branches for name, value in equalities(branch).items()}
+
+
+def _source(schema: Schema, where: Where, equal: Mapping[str, Any]) -> Sourced | Group | None:
+    if isinstance(where, Condition):
+        return _leaf(schema, where, equal)
+    if isinstance(where, Not):
+        # What an index does not have, it may only have lost: the rows decide.
+        _source(schema, where.branch, equal)
+        return None
+    if isinstance(where, AnyOf):
+        branches = [_source(schema, branch, equal) for branch in where.branches]
+        known = tuple(branch for branch in branches if branch is not None)
+        return Group("O", known) if len(known) == len(branches) else None
+    known_values = {**equal, **equalities(where)}
+    if _is_named(schema, known_values) and not _is_named(schema, equal):
         # All key values are given: the row has just one name, or 1.x's spelling of it.
-        keys = tuple(schema.row_keys(equal))
-        sources = [one for one in sources if not isinstance(one.source, Keyed)]
-        sources.append(Sourced(Keyed(()), keys))
-    elif len(schema.key_order) > 1:
-        sources = [one for one in sources if not isinstance(one.source, Keyed)]
-    sourced = {one.source for one in sources}
-    exact = all(
-        condition.match.exact and (condition.match.source in sourced or isinstance(condition.match.source, Keyed))
-        for condition in wanted.conditions
-    )
-    if len(schema.key_order) > 1 and any(isinstance(c.match.source, Keyed) for c in wanted.conditions):
-        exact = exact and all(name in equal for name in schema.key_order)
-    return Plan(tuple(sources), exact, _walk(schema, wanted, equal), wanted)
+        named: list[Sourced | Group] = [Sourced(Keyed(()), tuple(schema.row_keys(known_values)))]
+    else:
+        named = []
+    found = (_source(schema, branch, known_values) for branch in where.branches)
+    branches_found = tuple(branch for branch in (*named, *found) if branch is not None)
+    return Group("A", branches_found) if branches_found else None
+
+
+def _is_named(schema: Schema, equal: Mapping[str, Any]) -> bool:
+    return bool(schema.key_order) and all(name in equal for name in schema.key_order)
+
+
+def _leaf(schema: Schema, condition: Condition, equal: Mapping[str, Any]) -> Sourced | None:
+    source = condition.match.source
+    if source is None or (isinstance(source, Keyed) and len(schema.key_order) > 1):
+        return None
+    return Sourced(source, _keys(schema, condition, source, equal))
+
+
+def _exact(schema: Schema, where: Where, equal: Mapping[str, Any]) -> bool:
+    if isinstance(where, Condition):
+        keyed = isinstance(where.match.source, Keyed) and len(schema.key_order) > 1
+        return where.match.exact and (not keyed or _is_named(schema, equal))
+    if isinstance(where, Not):
+        return False
+    known = {**equal, **equalities(where)} if isinstance(where, AllOf) else {}
+    return all(_exact(schema, branch, known) for branch in where.branches)
 
 
 def _keys(schema: Schema, condition: Condition, source: Source, equal: Mapping[str, Any]) -> tuple[str, ...]:

@@ -34,7 +34,7 @@ async def rows(schema: Schema, query: Plan, hydrate: Hydrate) -> list[Any]:
             if key not in seen:
                 seen.add(key)
                 row = hydrate(key.decode("utf-8", "surrogateescape")[strip:], schema.field_names, values)
-                if satisfies(row, query.wanted.conditions):
+                if satisfies(row, query.wanted.where):
                     found[row.pk] = row
         if early and limit is not None and len(found) >= limit:
             break
@@ -55,6 +55,6 @@ def limit_of(limit: int | None) -> int:
 
 async def count(schema: Schema, query: Plan, hydrate: Hydrate) -> int:
     """How many rows a query has; nothing is loaded where the indexes tell."""
-    if query.exact and query.sources:
+    if query.exact and query.source.branches:
         return await fetch.count(schema, query)
     return len(await rows(schema, query, hydrate))

@@ -1,12 +1,12 @@
--- Finds the rows that are members of every source, walking the one with the fewest members.
+-- Finds the rows that satisfy a tree of sources, walking the cheapest of them.
 -- KEYS: 1 the class set; then, in order, the key to order by when there is one, and the sources' keys.
 -- ARGV: action (rows, count or keys), 1 to pack rows, rows to return, 1 when more are not wanted, members to look at,
---   the cursor or '';
---   order (none, up or down); number of fields, and of each name;
---   number of sources, and of each kind (S, Z or K); of S and Z the number of keys, of Z low, high and 1 for each open
---   end, of K the number of members and the members; the schema as entries.lua reads it: of each S and Z its index.
--- Returns the cursor to go on from, '' at the end, or `more` when rows were left out because no more were wanted; what was found (rows as {key, value, ...}, packed with cmsgpack
---   when asked), and the kind and cardinality of the driver.
+--   the cursor or ''; order (none, up or down); number of fields, and of each name;
+--   the tree of sources: A (all of) or O (any of) with the number of branches and the branches, S (sets) with the
+--   number of keys, Z (ranges) with that and low, high and 1 for each open end, K (named rows) with the number of keys
+--   and the keys; the schema as entries.lua reads it: in order the index of each S and Z.
+-- Returns the cursor to go on from, '' at the end, or `more` when rows were left out because no more were wanted; what
+--   was found (rows as {key, value, ...}, packed with cmsgpack when asked); the kind and cardinality of the driver.
 -- include: popoto.fields values.lua
 -- include: popoto.fields entries.lua
 local CHUNK = 500
@@ -25,131 +25,181 @@ for number = 1, tonumber(take()) do
   names[number] = take()
 end
 
-local function bounds(source)
-  source.low, source.high = take(), take()
-  source.low_open, source.high_open = take() == '1', take() == '1'
-  source.from = (source.low_open and '(' or '') .. source.low
-  source.to = (source.high_open and '(' or '') .. source.high
-  source.low = source.low == '-inf' and -math.huge or source.low == '+inf' and math.huge or tonumber(source.low)
-  source.high = source.high == '-inf' and -math.huge or source.high == '+inf' and math.huge or tonumber(source.high)
+local function to_number(text)
+  return text == '-inf' and -math.huge or (text == '+inf' or text == 'inf') and math.huge or tonumber(text)
 end
 
-local sources = {}
-for number = 1, tonumber(take()) do
-  local source = {kind = take(), keys = {}}
-  if source.kind == 'K' then
+local indexed = {}
+local function take_source()
+  local source = {kind = take(), keys = {}, has = {}, branches = {}}
+  if source.kind == 'A' or source.kind == 'O' then
     for place = 1, tonumber(take()) do
-      source.keys[place] = take()
+      source.branches[place] = take_source()
     end
-  else
-    for place = 1, tonumber(take()) do
-      source.keys[place] = take_key()
-    end
-    if source.kind == 'Z' then
-      bounds(source)
-    end
+    return source
   end
-  sources[number] = source
-end
-local schema = take_schema()
-local indexed = 0
-for _, source in ipairs(sources) do
+  for place = 1, tonumber(take()) do
+    source.keys[place] = source.kind == 'K' and take() or take_key()
+    source.has[source.keys[place]] = true
+  end
   if source.kind ~= 'K' then
-    indexed = indexed + 1
-    source.index = schema[indexed]
+    indexed[#indexed + 1] = source
   end
-  source.has = {}
-  for _, key in ipairs(source.keys) do
-    source.has[key] = true
+  if source.kind == 'Z' then
+    local low, high = take(), take()
+    source.low, source.high = to_number(low), to_number(high)
+    source.low_open, source.high_open = take() == '1', take() == '1'
+    source.from, source.to = (source.low_open and '(' or '') .. low, (source.high_open and '(' or '') .. high
   end
+  return source
 end
 
-local function cardinality(source)
+local root = take_source()
+local schema = take_schema()
+for place, source in ipairs(indexed) do
+  source.index = schema[place]
+end
+
+-- How many members a source has at most, and the leaves to walk for them.
+local function measured(source)
   if source.kind == 'K' then
-    return #source.keys
+    source.size, source.walks = #source.keys, {source}
+    return source
   end
-  local sum = 0
-  for _, key in ipairs(source.keys) do
-    if source.kind == 'Z' then
-      sum = sum + redis.call('ZCOUNT', key, source.from, source.to)
+  if #source.branches == 0 then
+    source.size, source.walks = 0, {source}
+    for _, key in ipairs(source.keys) do
+      source.size = source.size
+        + (source.kind == 'Z' and redis.call('ZCOUNT', key, source.from, source.to) or redis.call('SCARD', key))
+    end
+    return source
+  end
+  for _, branch in ipairs(source.branches) do
+    measured(branch)
+    if source.kind == 'A' then
+      if not source.size or branch.size < source.size then
+        source.size, source.walks, source.walked = branch.size, branch.walks, branch
+      end
     else
-      sum = sum + redis.call('SCARD', key)
+      source.size, source.walks = (source.size or 0) + branch.size, source.walks or {}
+      for _, walk in ipairs(branch.walks) do
+        source.walks[#source.walks + 1] = walk
+      end
     end
   end
-  return sum
+  return source
 end
 
-local driver = {kind = 'S', keys = {KEYS[1]}, size = redis.call('SCARD', KEYS[1]), class = true}
-for _, source in ipairs(sources) do
-  source.size = cardinality(source)
-  if source.size <= driver.size then
-    driver = source
+local class = {kind = 'S', keys = {KEYS[1]}, size = redis.call('SCARD', KEYS[1])}
+local has_sources = root.kind ~= 'A' or #root.branches > 0
+local walks, size = {class}, class.size
+if has_sources then
+  measured(root)
+  -- The class set is as good when the sources hold no fewer, and says nothing of rows that are named by their keys.
+  if root.size <= class.size or root.kind == 'K' then
+    walks, size = root.walks, root.size
   end
 end
+
 -- A small driver is read whole and put in order; else the order itself is walked until enough is found.
 local sorted = false
 if order_key then
-  local ranged
-  for _, source in ipairs(sources) do
-    if source.kind == 'Z' and source.keys[1] == order_key and #source.keys == 1 then
-      ranged = source
+  local range
+  for _, source in ipairs(root.kind == 'A' and root.branches or {root}) do
+    if source.kind == 'Z' and #source.keys == 1 and source.keys[1] == order_key then
+      range = source
     end
   end
-  if driver ~= ranged and driver.size <= budget and driver.size <= 4 * CHUNK and not driver.class then
+  if walks[1] ~= class and walks[1] ~= range and size <= 4 * CHUNK then
     sorted = true
-  elseif ranged then
-    driver = ranged
   else
-    driver = {kind = 'Z', keys = {order_key}, from = '-inf', to = '+inf', size = redis.call('ZCARD', order_key)}
+    walks = {range or {kind = 'Z', keys = {order_key}, from = '-inf', to = '+inf'}}
+    size = range and range.size or redis.call('ZCARD', order_key)
   end
 end
 
 local function inside(source, text)
-  local score = text and tonumber(text)
-  if text == 'inf' then score = math.huge elseif text == '-inf' then score = -math.huge end
+  local score = text and to_number(text)
   return score and (score > source.low or (score == source.low and not source.low_open))
     and (score < source.high or (score == source.high and not source.high_open))
 end
 
-local function kept(members, source)
-  local good, result = {}, {}
-  for _, key in ipairs(source.kind == 'K' and {} or source.keys) do
-    local replies = redis.call(source.kind == 'Z' and 'ZMSCORE' or 'SMISMEMBER', key, unpack(members))
-    for number, reply in ipairs(replies) do
-      good[number] = good[number] or (source.kind == 'Z' and inside(source, reply)) or reply == 1
+-- Which of the members are in a source, by their place.
+local function flags(members, source)
+  local good = {}
+  if source.kind == 'K' then
+    for place, member in ipairs(members) do
+      good[place] = source.has[member]
+    end
+  elseif source.kind == 'S' or source.kind == 'Z' then
+    for _, key in ipairs(source.keys) do
+      local replies = redis.call(source.kind == 'Z' and 'ZMSCORE' or 'SMISMEMBER', key, unpack(members))
+      for place, reply in ipairs(replies) do
+        good[place] = good[place] or (source.kind == 'Z' and inside(source, reply)) or reply == 1
+      end
+    end
+  else
+    for number, branch in ipairs(source.branches) do
+      local some = flags(members, branch)
+      for place = 1, #members do
+        if source.kind == 'A' then
+          good[place] = (number == 1 or good[place]) and some[place]
+        else
+          good[place] = good[place] or some[place]
+        end
+      end
     end
   end
-  for number, member in ipairs(members) do
-    if good[number] or (source.kind == 'K' and source.has[member]) then
+  return good
+end
+
+local function filtered(members)
+  if not has_sources or #members == 0 then
+    return members
+  end
+  local good, result = nil, {}
+  if root == walks[1] then
+    return members
+  elseif root.kind == 'A' and #walks == 1 then
+    good = {}
+    for place = 1, #members do
+      good[place] = true
+    end
+    for _, branch in ipairs(root.branches) do
+      if branch ~= walks[1] then
+        for place, is_in in pairs(flags(members, {kind = 'A', branches = {branch}})) do
+          good[place] = good[place] and is_in
+        end
+      end
+    end
+  else
+    good = flags(members, root)
+  end
+  for place, member in ipairs(members) do
+    if good[place] then
       result[#result + 1] = member
     end
   end
   return result
 end
 
-local function filtered(members)
-  for _, source in ipairs(sources) do
-    if source ~= driver and #members > 0 then
-      members = kept(members, source)
-    end
-  end
-  return members
-end
+-- Cursors: the walk's number, its key's number, then of a set the server's own cursor, of a sorted set the score to go
+-- on from and how many of that score were seen.
+local walk_number, key_number, place, seen = string.match(cursor, '^(%d+) (%d+) (%S+) (%d+)$')
+walk_number, key_number, seen = tonumber(walk_number or 1), tonumber(key_number or 1), tonumber(seen or 0)
+place = place ~= '-' and place or nil
 
--- Cursors: the number of the driver's key, then of a set the server's own cursor, of a sorted set the score to go on
--- from and how many of that score were seen.
-local key_number, place, seen = string.match(cursor, '^(%d+) (%S+) (%d+)$')
-key_number, seen = tonumber(key_number or 1), tonumber(seen or 0)
-
-local function next_key_of_driver()
+local function go_on()
   key_number, place, seen = key_number + 1, nil, 0
+  if key_number > #walks[walk_number].keys or walks[walk_number].kind == 'K' then
+    walk_number, key_number = walk_number + 1, 1
+  end
 end
 
-local function scored_chunk(key)
-  local from, to = place or driver.from, driver.to
-  local command = {'ZRANGE', key, from, to, 'BYSCORE', 'LIMIT', seen, CHUNK, 'WITHSCORES'}
+local function scored_chunk(walk, key)
+  local command = {'ZRANGE', key, place or walk.from, walk.to, 'BYSCORE', 'LIMIT', seen, CHUNK, 'WITHSCORES'}
   if order == 'down' then
-    command = {'ZRANGE', key, place or driver.to, driver.from, 'BYSCORE', 'REV', 'LIMIT', seen, CHUNK, 'WITHSCORES'}
+    command = {'ZRANGE', key, place or walk.to, walk.from, 'BYSCORE', 'REV', 'LIMIT', seen, CHUNK, 'WITHSCORES'}
   end
   local flat = redis.call(unpack(command))
   local members, ties = {}, 0
@@ -159,7 +209,7 @@ local function scored_chunk(key)
     ties = flat[number + 1] == last and ties + 1 or 0
   end
   if #members < CHUNK then
-    next_key_of_driver()
+    go_on()
   elseif last == place then
     seen = seen + #members
   else
@@ -170,12 +220,12 @@ end
 
 local function set_chunk(key)
   if not place and redis.call('SCARD', key) <= 2 * CHUNK then
-    next_key_of_driver()
+    go_on()
     return redis.call('SMEMBERS', key)
   end
   local reply = redis.call('SSCAN', key, place or '0', 'COUNT', CHUNK)
   if reply[1] == '0' then
-    next_key_of_driver()
+    go_on()
   else
     place = reply[1]
   end
@@ -183,65 +233,68 @@ local function set_chunk(key)
 end
 
 local function chunk()
-  if driver.kind == 'K' then
-    key_number = #driver.keys + 1
-    return driver.keys
+  local walk = walks[walk_number]
+  if #walk.keys == 0 then
+    go_on()
+    return {}
+  elseif walk.kind == 'K' then
+    go_on()
+    return walk.keys
+  elseif walk.kind == 'Z' then
+    return scored_chunk(walk, walk.keys[key_number])
   end
-  local key = driver.keys[key_number]
-  if driver.kind == 'Z' then
-    return scored_chunk(key)
-  end
-  return set_chunk(key)
+  return set_chunk(walk.keys[key_number])
 end
 
-local function verified(member)
-  local row = read_row(member, schema)
-  for _, source in ipairs(sources) do
-    if source.index then
-      local key, legacy = entry_keys(source.index, row)
-      if not (key and (source.has[key] or source.has[legacy])) then
-        return false
-      end
+-- Whether a row's stored bytes say that it belongs where an index has it.
+local function confirmed(source, row)
+  if source.kind == 'K' then
+    return source.has[row.key]
+  end
+  if source.index then
+    local key, legacy = entry_keys(source.index, row)
+    return key and (source.has[key] or source.has[legacy])
+  end
+  for _, branch in ipairs(source.branches) do
+    if (source.kind == 'O') == (confirmed(branch, row) and true or false) then
+      return source.kind == 'O'
     end
   end
-  return indexed > 0 or redis.call('EXISTS', member) == 1
+  return source.kind == 'A'
 end
 
-local found, looked, total = {}, 0, 0
-local function add_row(member)
-  if action == 'keys' then
-    found[#found + 1] = member
-    return
-  end
-  local values = redis.call('HMGET', member, unpack(names))
-  for _, value in ipairs(values) do
-    if value then
-      table.insert(values, 1, member)
-      found[#found + 1] = values
-      return
-    end
-  end
-end
-
-local counted = {}
+local found, looked, total, counted = {}, 0, 0, {}
 local function accept(members)
   for _, member in ipairs(members) do
-    if action ~= 'count' then
-      add_row(member)
-    elseif not counted[member] and verified(member) then
-      counted[member] = true
-      total = total + 1
+    if counted[member] then
+      -- It is in several of the sources that are walked.
+    elseif action == 'count' then
+      local row = read_row(member, schema)
+      row.key = member
+      if (#indexed > 0 or redis.call('EXISTS', member) == 1) and confirmed(root, row) then
+        total = total + 1
+      end
+    elseif action == 'keys' then
+      found[#found + 1] = member
+    else
+      local values = redis.call('HMGET', member, unpack(names))
+      for _, value in ipairs(values) do
+        if value then
+          table.insert(values, 1, member)
+          found[#found + 1] = values
+          break
+        end
+      end
     end
+    counted[member] = true
   end
 end
 
 local everything, left_out = {}, false
-while key_number <= #driver.keys and looked < budget and (sorted or #found < most) do
+while walk_number <= #walks and looked < budget and (sorted or #found < most) do
   local members = chunk()
   looked = looked + #members
-  if #members > 0 then
-    members = filtered(members)
-  end
+  members = filtered(members)
   if sorted then
     for _, member in ipairs(members) do
       everything[#everything + 1] = member
@@ -260,23 +313,22 @@ while key_number <= #driver.keys and looked < budget and (sorted or #found < mos
 end
 
 if sorted then
-  local scores = {}
-  if #everything > 0 then
-    for number, text in ipairs(redis.call('ZMSCORE', order_key, unpack(everything))) do
-      scores[everything[number]] = text and (tonumber(text) or (text == 'inf' and math.huge or -math.huge))
-    end
-  end
-  local ordered = {}
-  for _, member in ipairs(everything) do
-    if scores[member] then
-      ordered[#ordered + 1] = member
+  local scores, ordered = {}, {}
+  for first = 1, #everything, 1000 do
+    local last = math.min(first + 999, #everything)
+    for number, text in ipairs(redis.call('ZMSCORE', order_key, unpack(everything, first, last))) do
+      local member = everything[first + number - 1]
+      if text and not scores[member] then
+        scores[member] = to_number(text)
+        ordered[#ordered + 1] = member
+      end
     end
   end
   table.sort(ordered, function(one, other)
     if scores[one] ~= scores[other] then
       return (scores[one] < scores[other]) == (order == 'up')
     end
-    return (one < other) == (order == 'up') and one ~= other
+    return one ~= other and (one < other) == (order == 'up')
   end)
   for number = 1, math.min(most, #ordered) do
     accept({ordered[number]})
@@ -287,13 +339,12 @@ end
 local onward = ''
 if left_out then
   onward = 'more'
-elseif not sorted and key_number <= #driver.keys then
-  onward = key_number .. ' ' .. (place or '0') .. ' ' .. seen
+elseif not sorted and walk_number <= #walks then
+  onward = walk_number .. ' ' .. key_number .. ' ' .. (place or '-') .. ' ' .. seen
 end
 if action == 'count' then
-  return {onward, total, driver.kind, driver.size}
+  found = total
+elseif packed and action == 'rows' then
+  found = cmsgpack.pack(found)
 end
-if packed and action == 'rows' then
-  return {onward, cmsgpack.pack(found), driver.kind, driver.size}
-end
-return {onward, found, driver.kind, driver.size}
+return {onward, found, walks[1] and walks[1].kind or '', size}

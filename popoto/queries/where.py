@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from popoto.fields.sources import Match
 
@@ -26,17 +27,52 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
+class AllOf:
+    """Every branch must hold; without branches it holds."""
+
+    branches: tuple[Where, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """One branch must hold."""
+
+    branches: tuple[Where, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The branch must not hold."""
+
+    branch: Where
+
+
+Where: TypeAlias = Condition | AllOf | AnyOf | Not
+
+
+def conditions(where: Where) -> Iterator[Condition]:
+    """Every lookup of a tree."""
+    if isinstance(where, Condition):
+        yield where
+    elif isinstance(where, Not):
+        yield from conditions(where.branch)
+    else:
+        for branch in where.branches:
+            yield from conditions(branch)
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """A parsed query.
 
     Attributes:
-        conditions: all must hold.
+        where: what a row must satisfy.
         order: a field name and whether the order descends; None for no order.
         limit: the most rows to return; None for all.
         values: the names to return as dictionaries; None for instances.
     """
 
-    conditions: tuple[Condition, ...] = ()
+    where: AllOf = AllOf()
     order: tuple[str, bool] | None = None
     limit: int | None = None
     values: tuple[str, ...] | None = None

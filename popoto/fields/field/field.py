@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Self, overload
 from popoto.encoding import decoder, encoder
 from popoto.exceptions import ModelException
 from popoto.fields.conversion import convert
+from popoto.fields.expressions import Expression
 from popoto.fields.lookups import PLAIN, Lookup, set_lookups
 from popoto.fields.sources import Index
 from popoto.fields.variables import T
@@ -135,6 +136,32 @@ class Field(Generic[T]):
             value = instance._stored_value(self)
             instance.__dict__[self.name] = value
             return value
+
+    # -- conditions
+
+    def __eq__(self, other: object) -> Any:
+        return self is other if isinstance(other, Field) else Expression(**{self.name: other})
+
+    __hash__ = object.__hash__
+
+    def __gt__(self, other: T) -> Expression:
+        return Expression(**{f"{self.name}__gt": other})
+
+    def __ge__(self, other: T) -> Expression:
+        return Expression(**{f"{self.name}__gte": other})
+
+    def __lt__(self, other: T) -> Expression:
+        return Expression(**{f"{self.name}__lt": other})
+
+    def __le__(self, other: T) -> Expression:
+        return Expression(**{f"{self.name}__lte": other})
+
+    def __ne__(self, other: object) -> Any:
+        return self is not other if isinstance(other, Field) else ~Expression(**{self.name: other})
+
+    def between(self, low: T, high: T) -> Expression:
+        """The condition that the value lies between two others, both included."""
+        return Expression(**{f"{self.name}__between": (low, high)})
 
     # -- values
 

@@ -61,9 +61,14 @@ def _holds(holds: Compare, wanted: Any, value: Any) -> bool:
 def _bound(field: Any, operand: Any) -> Any:
     if operand is None:
         raise ValueError("cannot be compared with None; give a value")
-    # 1.5 is a good bound for whole numbers, though it is none itself.
-    plain = isinstance(operand, int | float | Decimal) and not isinstance(operand, bool)
-    value = operand if plain and field.type in (int, float, Decimal) else field.convert(operand)
+    try:
+        value = field.convert(operand)
+    except ValueError:
+        # 1.5 is a good bound for whole numbers, though it is none itself.
+        plain = isinstance(operand, int | float | Decimal) and not isinstance(operand, bool)
+        if not plain or field.type not in (int, float, Decimal):
+            raise
+        value = operand
     if isinstance(value, float | Decimal) and math.isnan(value):
         raise ValueError("cannot be compared with NaN; give a number")
     return value
