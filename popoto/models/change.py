@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from time import time
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from popoto.exceptions import KeyMutationError, ModelException
 from popoto.fields import Field
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from popoto.models.model import Model
 
 Mode = Literal["replace", "update", "insert"]
+KEEP: Final = ("keep", "", "")
+"""The time to live stays as it is."""
 
 
 @dataclass(slots=True)
@@ -28,6 +31,8 @@ class Change:
         values: bytes by field name.
         scores: places in sorted sets, by field name.
         tokens: texts of values whose bytes do not tell them to a script, by field name.
+        expected: bytes that fields must hold now, None for none, by name.
+        increments: what to add, as the field's code and a number's text, by name.
         expiry: how the time to live is decided, its milliseconds, and the mark that the row keeps.
     """
 
@@ -37,6 +42,8 @@ class Change:
     values: dict[str, bytes] = field(default_factory=dict)
     scores: dict[str, float] = field(default_factory=dict)
     tokens: dict[str, str] = field(default_factory=dict)
+    expected: dict[str, bytes | None] = field(default_factory=dict)
+    increments: dict[str, tuple[str, str]] = field(default_factory=dict)
     expiry: tuple[str, str, str] = ("default", "", "")
 
 
@@ -110,9 +117,23 @@ def prepared(
         change = Change(mode or "replace", _key(instance), values=_encoded(instance, meta.field_names))
     else:
         change = _update(instance, stored, chosen, migrate_key=migrate_key)
+    _versioned(instance, change)
     _indexed(instance, change)
     change.expiry = expiry(instance, new=stored is None)
     return change
+
+
+def _versioned(instance: Model, change: Change) -> None:
+    """Count the version up, and expect the one that this instance knows."""
+    name = instance._meta.version_field
+    if name is None:
+        return
+    one = instance._meta.fields[name]
+    known = instance._raw.get(name) if change.mode == "update" else None
+    if change.mode == "update":
+        change.expected[name] = known
+    number = one.decode(known) if known is not None else None
+    change.values[name] = one.encode((number or 0) + 1)
 
 
 def _update(instance: Model, stored: str, chosen: list[str], *, migrate_key: bool) -> Change:
@@ -192,6 +213,10 @@ def expiry(instance: Model, *, new: bool) -> tuple[str, str, str]:
     if moment is not None:
         if not isinstance(moment, datetime):
             raise ModelException(f"{name}._expire_at = {moment!r} must be a datetime")
+        if moment.timestamp() <= time():
+            raise ModelException(
+                f"{name}._expire_at = {moment!r} is in the past: give a later moment, or delete the row"
+            )
         return "at", str(round(moment.timestamp() * 1000)), "at"
     if not new and "_ttl" not in instance.__dict__:
         return "default", _milliseconds(standard), ""

@@ -10,6 +10,7 @@ from popoto.fields import AutoKeyField, Field
 from popoto.models.options import META_OPTIONS, Options, inherited_meta
 
 RESERVED: Final = frozenset({"limit", "order_by", "values"})
+_STATE: Final = frozenset({"_meta", "_options", "_ttl", "_expire_at", "_redis_key", "_raw"})
 _BEHAVIOUR: Final = (FunctionType, classmethod, staticmethod, property, type)
 
 
@@ -73,8 +74,9 @@ def _check_field_name(model: str, name: str, bases: tuple[type, ...]) -> None:
         raise ModelException(f"{model}.{name}: a field's name begins with a lower-case letter")
     for base in bases:
         taken = getattr(base, name, None)
-        if (taken is not None and not isinstance(taken, Field)) or name in ("_meta", "_options", "_ttl", "_expire_at"):
-            raise ModelException(f"{model}.{name}: {base.__name__}.{name} exists already; give the field another name")
+        if (taken is not None and not isinstance(taken, Field)) or name in _STATE:
+            owner = base.__name__ if hasattr(base, name) else "Model"
+            raise ModelException(f"{model}.{name}: {owner}.{name} exists already; give the field another name")
 
 
 def _declared_meta(model: str, meta: Any) -> dict[str, Any]:

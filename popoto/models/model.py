@@ -8,16 +8,17 @@ from typing import Any, ClassVar, Self, overload
 
 from popoto.exceptions import ModelException
 from popoto.fields import Field
-from popoto.models import change, writing
+from popoto.models import change, incrementing, writing
 from popoto.models.change import checked
 from popoto.models.key import DB_key
+from popoto.models.many import Many
 from popoto.models.metaclass import ModelBase
 from popoto.models.options import Options
 from popoto.models.query import Query, QueryAccess
 from popoto.storage import Connection, Op, async_enlist, connection, enlist
 
 
-class Model(metaclass=ModelBase):
+class Model(Many, metaclass=ModelBase):
     """A class whose instances are rows of a Redis or Valkey store.
 
     Public attributes are fields. Each instance is a hash at `ClassName:key1:key2...`, the values of the key fields in
@@ -247,6 +248,30 @@ class Model(metaclass=ModelBase):
         """`delete` for asyncio."""
         return await self._arun(writing.delete(self), pipeline)
 
+    def atomic_increment(self, field_name: str, delta: Any, pipeline: Any = None) -> Any:
+        """Add to a stored number, exactly, together with its indexes; concurrent additions lose nothing.
+
+        Args:
+            field_name: an int, float or Decimal field that is not part of the key.
+            delta: what to add; negative to subtract.
+            pipeline: a pipeline in which the addition waits.
+
+        Returns:
+            The sum, which the instance has too; or the pipeline when one was given.
+
+        Raises:
+            AttributeError: when there is no such field.
+            TypeError: when the instance is not stored, `delta` is None, or the field holds no number.
+            StaleObjectError: when the row is no longer stored.
+        """
+        incrementing.check(self, field_name, delta)
+        return self._run(incrementing.increment(self, field_name, delta), pipeline)
+
+    async def async_atomic_increment(self, field_name: str, delta: Any, pipeline: Any = None) -> Any:
+        """`atomic_increment` for asyncio."""
+        incrementing.check(self, field_name, delta)
+        return await self._arun(incrementing.increment(self, field_name, delta), pipeline)
+
     def is_valid(self, null_check: bool = True) -> bool:
         """Whether every value may be stored; values are converted to their fields' types, a refusal is logged.
 
@@ -255,6 +280,24 @@ class Model(metaclass=ModelBase):
         """
         change.expiry(self, new=True)
         return writing.is_valid(self, null_check)
+
+    def to_dict(self, include: Iterable[str] | None = None, exclude: Iterable[str] = ()) -> dict[str, Any]:
+        """The public fields' values by name.
+
+        Args:
+            include: only these fields.
+            exclude: not these.
+
+        Raises:
+            ModelException: when a name is no field.
+        """
+        meta = self._meta
+        chosen = list(meta.explicit_fields if include is None else include)
+        for name in (*chosen, *exclude):
+            if name not in meta.fields:
+                raise ModelException(f"{meta.model_name} has no field {name!r}{meta.near(name)}")
+        unwanted = set(exclude)
+        return {name: getattr(self, name) for name in chosen if name not in unwanted}
 
     # -- reading
 

@@ -14,8 +14,13 @@ from popoto.fields.sources import Index
 from popoto.keys import CLASS_SET, part, spellings
 from popoto.storage import Layout
 
-META_OPTIONS: Final = ("order_by", "ttl", "indexes", "abstract", "connection", "hash_tag")
-_INHERITED: Final = ("order_by", "ttl", "indexes", "connection", "hash_tag")
+META_OPTIONS: Final = ("order_by", "ttl", "indexes", "abstract", "connection", "hash_tag", "version_field")
+_PLAIN_OPTIONS: Final = (
+    ("abstract", bool, "True or False"),
+    ("connection", str, "the name of a connection"),
+    ("hash_tag", str, "a text"),
+)
+_INHERITED: Final = ("order_by", "ttl", "indexes", "connection", "hash_tag", "version_field")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +64,12 @@ class Options:
         self.indexes: tuple[Any, ...] = tuple(meta.get("indexes", ()))
         self.connection: str | None = meta.get("connection")
         self.hash_tag: str = meta.get("hash_tag") or model_name
+        self.version_field: str | None = meta.get("version_field")
         self.declared = {name: meta[name] for name in _INHERITED if name in meta}
         self._keyspaces: dict[Layout, Keyspace] = {}
+        for name, kind, words in _PLAIN_OPTIONS:
+            if not isinstance(meta.get(name), kind | None):
+                raise ModelException(f"{model_name}.Meta.{name}={meta[name]!r} must be {words}")
         self._check()
 
     # -- definition
@@ -73,6 +82,7 @@ class Options:
         ttl = self.ttl
         if ttl is not None and (isinstance(ttl, bool) or not isinstance(ttl, int) or ttl <= 0):
             raise ModelException(f"{self.model_name}.Meta.ttl={ttl!r} must be a positive int of seconds, or None")
+        self._check_version()
         self._check_indexes()
         for field in self.field_list:
             for name in field.index.partitions if field.index else ():
@@ -81,6 +91,14 @@ class Options:
                         f"{self.model_name}.{field.name}: partition_by names {name!r}, "
                         f"which is no field{self.near(name)}"
                     )
+
+    def _check_version(self) -> None:
+        name = self.version_field
+        if name is not None and (name not in self.fields or self.fields[name].type is not int or self.fields[name].key):
+            raise ModelException(
+                f"{self.model_name}.Meta.version_field={name!r} must name an int field that is no key: "
+                f"declare {name} = IntField(default=0)"
+            )
 
     def _check_indexes(self) -> None:
         for entry in self.indexes:

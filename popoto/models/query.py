@@ -63,8 +63,6 @@ class Query(Generic[M]):
             QueryException: for an unknown keyword, or a value that the field cannot have.
         """
         given = {**self._given, **kwargs}
-        if self._model._meta.abstract:
-            raise QueryException(f"{self._model.__name__} is abstract and has no rows: query its subclasses")
         also = (*self._also, *conditions)
         wanted = parse.parse(self._model._meta, given, also)
         # A partition that is not named is refused here, not when the answer is looked at.
@@ -231,6 +229,8 @@ class Query(Generic[M]):
 
     def _planned(self, wanted: Wanted | None = None) -> Plan:
         meta = self._model._meta
+        if meta.abstract:
+            raise QueryException(f"{self._model.__name__} is abstract and has no rows: query its subclasses")
         wanted = wanted or self._wanted
         if wanted.order is None and meta.order_by is not None:
             wanted = replace(wanted, order=parse.order(meta, meta.order_by))
@@ -253,6 +253,9 @@ class Query(Generic[M]):
             total = await run.count(self._model._meta, unlimited, self._model._from_row)
         limit = self._wanted.limit
         return total if limit is None else min(total, limit)
+
+    async def _one(self) -> M | None:
+        return await self._getting(None, None, {})
 
     def _named_keys(self) -> list[str]:
         """The keys that the row can have when every key value is given: the canonical one, then 1.x's spellings."""

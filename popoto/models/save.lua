@@ -1,14 +1,18 @@
 -- Saves one row: its hash, its index entries and its expiry, decided from the row that is stored now.
 -- KEYS: 1 the row; 2 the class set; 3 the row's former key, when it is renamed.
 -- ARGV: mode (replace: the row becomes just this; update: it must be there; insert: it must not);
---   expiry (default, persist, px or at), its number of milliseconds, and the mark to keep with the row: a row whose
+--   expiry (default, keep, persist, px or at), its number of milliseconds, and the mark to keep with the row: a row whose
 --   time to live is its own and not its model's says so in `$ttl`, so that a later save renews the right one;
 --   number of fields, and of each name and bytes;
 --   number of scores, and of each field and score; number of tokens, and of each field and text;
+--   number of expectations, and of each field and the bytes it must hold ('' for none);
+--   number of increments, and of each field, code and what to add;
 --   the schema as entries.lua reads it.
--- Returns the number of new hash fields. Errors, with nothing changed: GONE, TAKEN, UNIQ field.
+-- Returns the number of new hash fields, or with increments the bytes of each sum. Errors, with nothing changed:
+--   GONE key, TAKEN key, UNIQ field, STALE field when an expectation fails, INEXACT field for a sum beyond doubles.
 -- include: popoto.fields values.lua
 -- include: popoto.fields entries.lua
+-- include: popoto.models arithmetic.lua
 local row_key, class_set, former_key = KEYS[1], KEYS[2], KEYS[3]
 local EXPIRY_MARK = '$ttl'
 local mode, expiry, moment, mark = take(), take(), take(), take()
@@ -28,6 +32,15 @@ for number = 1, tonumber(take()) do
   local name = take()
   tokens_given[name] = take()
 end
+local expected = {}
+for number = 1, tonumber(take()) do
+  local name = take()
+  expected[name] = take()
+end
+local increments = {}
+for number = 1, tonumber(take()) do
+  increments[number] = {field = take(), code = take(), delta = take()}
+end
 local schema = take_schema()
 local source = former_key or row_key
 
@@ -38,6 +51,21 @@ if mode == 'update' and not present then
 end
 if (mode == 'insert' and present) or (former_key and redis.call('EXISTS', row_key) == 1) then
   return redis.error_reply('TAKEN ' .. row_key)
+end
+for name, value in pairs(expected) do
+  if (redis.call('HGET', source, name) or '') ~= value then
+    return redis.error_reply('STALE ' .. name)
+  end
+end
+local sums = {}
+for number, increment in ipairs(increments) do
+  local raw, text = added(increment.code, redis.call('HGET', source, increment.field), increment.delta)
+  if not raw then
+    return redis.error_reply('INEXACT ' .. increment.field)
+  end
+  sums[number], changed[increment.field], scores[increment.field] = raw, raw, text
+  pairs_given[#pairs_given + 1] = increment.field
+  pairs_given[#pairs_given + 1] = raw
 end
 local before = present and read_row(source, schema) or {}
 local after = {}
@@ -156,10 +184,10 @@ redis.call('SISMEMBER', class_set, row_key)
 -- Write: a full server refuses the first HSET, before anything has changed.
 local created = 0
 local kept = {[RECEIPT] = write_tokens(tokens), [EXPIRY_MARK] = mark}
-if mode ~= 'replace' and expiry == 'default' then
+if mode ~= 'replace' and (expiry == 'default' or expiry == 'keep') then
   kept[EXPIRY_MARK] = present and redis.call('HGET', source, EXPIRY_MARK) or ''
   local own = kept[EXPIRY_MARK]
-  if own ~= '' then
+  if own ~= '' and expiry == 'default' then
     expiry, moment = tonumber(own) and 'px' or 'none', own
   end
 end
@@ -199,4 +227,4 @@ elseif expiry == 'px' or (expiry == 'default' and moment ~= '') then
 elseif expiry == 'at' then
   redis.call('PEXPIREAT', row_key, moment)
 end
-return created
+return #sums > 0 and sums or created

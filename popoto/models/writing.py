@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from popoto.exceptions import ModelException, ReplyError, StaleObjectError
-from popoto.models.change import Change, check_all, prepared, shown
+from popoto.models.change import Change, check_all, encoded, prepared, shown
 from popoto.models.options import Keyspace
 from popoto.storage import Call, Layout, Script, ask, layout
 
@@ -34,6 +34,12 @@ def save_call(change: Change, keyspace: Keyspace) -> Call[int]:
         words.append(len(group))
         for name, value in group.items():
             words += (name, value)
+    words.append(len(change.expected))
+    for name, known in change.expected.items():
+        words += (name, known or b"")
+    words.append(len(change.increments))
+    for name, increment in change.increments.items():
+        words += (name, *increment)
     return Call(SAVE, keys, [*words, *keyspace.schema])
 
 
@@ -99,12 +105,19 @@ def refused(error: ReplyError, instance: Model, change: Change) -> NoReturn:
         raise ModelException(
             f"{name} {change.key!r} is stored already: choose other key values, or delete that row first"
         ) from None
+    if error.code == "STALE":
+        raise StaleObjectError(
+            f"{name} {change.former or change.key!r}: {error.text} was changed by another writer since this one was "
+            "loaded, so it was not saved: load it again and repeat the change"
+        ) from None
     raise error
 
 
 def settle(instance: Model, change: Change) -> None:
     """Remember what is stored now."""
     instance._raw.update(change.values)
+    if instance._meta.version_field is not None:
+        instance.__dict__.pop(instance._meta.version_field, None)
     instance.__dict__["_redis_key"] = change.key
 
 
@@ -123,6 +136,8 @@ def is_valid(instance: Model, null_check: bool) -> bool:
     """Whether every value may be stored; the reason is logged when one may not."""
     try:
         check_all(instance, instance._meta.field_names, null_check=null_check)
+        for name in instance._meta.fields.keys() & instance.__dict__.keys():
+            encoded(type(instance), instance._meta.fields[name], instance.__dict__[name])
     except ModelException as error:
         logger.warning("not valid: %s", error)
         return False

@@ -106,5 +106,6 @@ def values(schema: Schema, names: Any) -> tuple[str, ...]:
         raise QueryException(f"{schema.model_name}: values={names!r} must be a tuple of field names")
     for name in names:
         if name not in schema.fields:
-            raise QueryException(f"{schema.model_name}: values names {name!r}, which is no field{schema.near(name)}")
+            near = schema.near(str(name))
+            raise QueryException(f"{schema.model_name}: values names {name!r}, which is no field{near}")
     return names

@@ -118,10 +118,14 @@ if order_key then
   end
 end
 
+local function between(source, score)
+  return (score > source.low or (score == source.low and not source.low_open))
+    and (score < source.high or (score == source.high and not source.high_open))
+end
+
 local function inside(source, text)
   local score = text and to_number(text)
-  return score and (score > source.low or (score == source.low and not source.low_open))
-    and (score < source.high or (score == source.high and not source.high_open))
+  return score and between(source, score)
 end
 
 -- Which of the members are in a source, by their place.
@@ -252,8 +256,11 @@ local function confirmed(source, row)
     return source.has[row.key]
   end
   if source.index then
-    local key, legacy = entry_keys(source.index, row)
-    return key and (source.has[key] or source.has[legacy])
+    -- The canonical key alone: 1.x's spelling of one value may be ours of another.
+    local key = entry_keys(source.index, row)
+    -- A writer that left the index alone: the row's own number decides, where it has one.
+    local score = source.kind == 'Z' and value_number(row[source.index.field])
+    return key and source.has[key] and (not score or between(source, score))
   end
   for _, branch in ipairs(source.branches) do
     if (source.kind == 'O') == (confirmed(branch, row) and true or false) then

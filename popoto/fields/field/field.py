@@ -38,6 +38,11 @@ def value_code(declared: type) -> str:
     return _CODES.get(declared, "x")
 
 
+def is_nan(value: Any) -> bool:
+    """Whether a value is not a number; math.isnan refuses a signaling one."""
+    return value.is_nan() if isinstance(value, Decimal) else isinstance(value, float) and math.isnan(value)
+
+
 class Field(Generic[T]):
     """An attribute that is stored in the model's hash.
 
@@ -194,7 +199,7 @@ class Field(Generic[T]):
                 f"has {len(value)} characters, and the field takes {self.max_length}: "
                 "shorten it, or declare a larger max_length"
             )
-        if self.indexed and isinstance(value, float | Decimal) and math.isnan(value):
+        if self.indexed and is_nan(value):
             return "is not a number, which equals nothing and cannot be indexed: give a number"
         return None
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from popoto.exceptions import ModelException
 from popoto.fields.field import Field
+from popoto.fields.field.field import is_nan
 from popoto.fields.lookups import PLAIN, Lookup
 from popoto.fields.sorted_field.lookups import LOOKUPS
 from popoto.fields.sources import Index
@@ -81,7 +82,7 @@ class SortedField(Field[N]):
             return math.inf if value > 0 else -math.inf
 
     def complaint(self, value: Any, *, null_check: bool = True) -> str | None:
-        if isinstance(value, float | Decimal) and math.isnan(value):
+        if is_nan(value):
             return "is not a number and has no place in the order: give a number"
         if value is not None:
             try:
@@ -94,4 +95,6 @@ class SortedField(Field[N]):
 
 
 def _finite(value: Any) -> bool:
-    return not isinstance(value, float | Decimal) or math.isfinite(value)
+    if isinstance(value, Decimal):
+        return value.is_finite()
+    return not isinstance(value, float) or math.isfinite(value)

@@ -10,6 +10,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, Final
 
+from popoto.fields.field.field import is_nan
 from popoto.fields.lookups import Lookup, choices, same
 from popoto.fields.sources import InRange, Match
 
@@ -69,7 +70,7 @@ def _bound(field: Any, operand: Any) -> Any:
         if not plain or field.type not in (int, float, Decimal):
             raise
         value = operand
-    if isinstance(value, float | Decimal) and math.isnan(value):
+    if is_nan(value):
         raise ValueError("cannot be compared with NaN; give a number")
     return value
 

@@ -1,0 +1,108 @@
+"""Many rows at once: each batch is one round trip, each row in it one atomic step."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from popoto.exceptions import BackendError, ModelException
+from popoto.models.change import check_all, checked
+from popoto.models.options import Options
+from popoto.models.writing import DELETE, delete, save
+from popoto.storage import Call, Op, ask, ask_all, layout, together
+from popoto.storage.commands.sets import sscan
+
+if TYPE_CHECKING:
+    from popoto.models.model import Model
+
+M = TypeVar("M", bound="Model")
+
+
+def taken(model: type[Model], given: Iterable[Any], batch_size: int) -> list[Any]:
+    """The instances as a list, after their class and the size of a batch were checked."""
+    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+        raise ModelException(f"batch_size={batch_size!r} must be a positive int")
+    instances = list(given)
+    for place, instance in enumerate(instances):
+        if not isinstance(instance, model):
+            raise ModelException(f"item {place} is {instance!r:.80}, and not an instance of {model.__name__}")
+    return instances
+
+
+async def create(model: type[M], instances: list[M], batch_size: int) -> list[M]:
+    """Save new instances."""
+    meta = model._meta
+    for instance in instances:
+        for one in meta.renewing:
+            instance.__dict__[one.name] = one.format_value_pre_save(getattr(instance, one.name))
+        check_all(instance, meta.field_names)
+    twice = [key for key, times in Counter(instance.pk for instance in instances).items() if times > 1]
+    if twice:
+        raise ModelException(f"{model.__name__} {twice[0]!r} is in the batch twice: nothing was written")
+    await _in_batches(model, "bulk_create", instances, batch_size, save)
+    return instances
+
+
+async def update(model: type[M], instances: list[M], updates: dict[str, Any], batch_size: int) -> int:
+    """Give instances new values and save those."""
+    meta = model._meta
+    for name in updates:
+        if name not in meta.fields:
+            raise ModelException(f"{meta.model_name} has no field {name!r}{meta.near(name)}")
+        if meta.fields[name].key:
+            raise ModelException(
+                f"{meta.model_name}.{name} is part of the key: rename rows one by one, migrate_key=True"
+            )
+    if not updates:
+        return 0
+    values = {name: checked(model, meta.fields[name], value) for name, value in updates.items()}
+    for instance in instances:
+        instance.__dict__.update(values)
+    await _in_batches(model, "bulk_update", instances, batch_size, lambda one: save(one, update_fields=list(values)))
+    return len(instances)
+
+
+async def remove(model: type[M], instances: list[M], batch_size: int) -> int:
+    """Delete instances; the count is of those that were stored."""
+    return sum(await _in_batches(model, "bulk_delete", instances, batch_size, delete))
+
+
+async def remove_all(model: type[Model], batch_size: int) -> int:
+    """Delete every row, walking the class set."""
+    keyspace = model._meta.keyspace(await layout())
+    removed = cursor = 0
+    while True:
+        cursor, keys = await ask(sscan(keyspace.class_set, cursor, count=batch_size))
+        calls = [Call(DELETE, [key, keyspace.class_set], keyspace.schema) for key in keys]
+        removed += sum(await ask_all(calls))
+        if cursor == 0:
+            return removed
+
+
+async def _in_batches(
+    model: type[M], verb: str, instances: Sequence[M], batch_size: int, plan: Callable[[M], Op[Any]]
+) -> list[Any]:
+    results: list[Any] = []
+    for start in range(0, len(instances), batch_size):
+        batch = instances[start : start + batch_size]
+        some = await together([plan(instance) for instance in batch], errors="return")
+        failures = {start + place: error for place, error in enumerate(some) if isinstance(error, Exception)}
+        if failures:
+            raise _failed(model._meta, verb, failures, start + len(batch), len(instances))
+        results += some
+    return results
+
+
+def _failed(meta: Options, verb: str, failures: dict[int, Exception], tried: int, total: int) -> Exception:
+    """One error that says which items were written and which were not."""
+    first = next(iter(failures.values()))
+    if isinstance(first, BackendError):
+        return first
+    places = ", ".join(map(str, list(failures)[:20])) + (", ..." if len(failures) > 20 else "")
+    error = ModelException(
+        f"{meta.model_name}.{verb}: {tried - len(failures)} of {total} items were written; "
+        f"not written: items {places}{f', and all from {tried}' if tried < total else ''}. The first: {first}"
+    )
+    error.failures = failures  # type: ignore[attr-defined]
+    return error

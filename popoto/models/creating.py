@@ -1,0 +1,75 @@
+"""Finding a row or creating it, and reading one anew."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from popoto.exceptions import ModelException, ReplyError, StaleObjectError
+from popoto.models.change import prepared
+from popoto.models.reading import by_keys
+from popoto.models.writing import key_bytes, refused, save, save_call, settle
+from popoto.storage import ask_all, layout
+from popoto.storage.commands.hashes import hmget
+
+if TYPE_CHECKING:
+    from popoto.models.model import Model
+
+M = TypeVar("M", bound="Model")
+
+
+async def get_or_create(
+    model: type[M], defaults: Mapping[str, Any] | None, lookup: Mapping[str, Any]
+) -> tuple[M, bool]:
+    """The row that the lookup names, or a new one; with all key values given it is one round trip."""
+    meta = model._meta
+    if not all(name in lookup for name in meta.key_order):
+        found = await model.query.filter(**lookup)._one()
+        if found is not None:
+            return found, False
+    fresh = model(**{**lookup, **(defaults or {})})
+    here = await layout()
+    keyspace = meta.keyspace(here)
+    change = prepared(fresh, names=None, skip_auto_now=False, migrate_key=False, mode="insert")
+    call = save_call(change, keyspace)
+    read = hmget(key_bytes(keyspace.prefix + change.key), *meta.field_names)
+    written, values = await ask_all([call, read], errors="return")
+    if not isinstance(written, ReplyError):
+        settle(fresh, change)
+        return fresh, True
+    if written.code != "TAKEN" or isinstance(values, ReplyError):
+        refused(written, fresh, change)
+    existing = model._from_row(change.key, meta.field_names, values)
+    for name, value in lookup.items():
+        if name in meta.fields and getattr(existing, name) != getattr(fresh, name):
+            raise ModelException(
+                f"{model.__name__} {change.key!r} is stored with another {name}: look it up by its key values alone, "
+                f"and give {name}={value!r} in defaults"
+            )
+    return existing, False
+
+
+async def update_or_create(
+    model: type[M], defaults: Mapping[str, Any] | None, lookup: Mapping[str, Any]
+) -> tuple[M, bool]:
+    """The row that the lookup names, with new values, or a new one."""
+    row, created = await get_or_create(model, defaults, lookup)
+    if not created and defaults:
+        for name, value in defaults.items():
+            setattr(row, name, value)
+        await save(row)
+    return row, created
+
+
+async def refresh(instance: Model) -> None:
+    """Read an instance's row anew and forget what was assigned to it."""
+    key = instance._redis_key
+    name = type(instance).__name__
+    if key is None:
+        raise ModelException(f"{name} was not saved, so it cannot be refreshed: save() it first")
+    (found,) = await by_keys(type(instance), [key], skip_none=False)
+    if found is None:
+        raise StaleObjectError(f"{name} {key!r} is no longer stored: it was deleted, renamed or has expired")
+    for field in instance._meta.field_names:
+        instance.__dict__.pop(field, None)
+    instance.__dict__["_raw"] = found._raw

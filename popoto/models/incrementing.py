@@ -1,0 +1,105 @@
+"""Adding to a stored number: exact for every int, float and Decimal, atomic with its indexes."""
+
+from __future__ import annotations
+
+from decimal import MAX_PREC, Context, Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+from popoto.exceptions import ModelException, ReplyError
+from popoto.models.change import KEEP, Change, checked, shown
+from popoto.models.writing import key_bytes, refused, save_call
+from popoto.storage import Call, Script, ask, layout
+from popoto.storage.commands.hashes import hget
+
+if TYPE_CHECKING:
+    from popoto.fields import Field
+    from popoto.models.model import Model
+
+INCREMENT: Final = Script("popoto.save", "popoto.models", "save.lua", shape=list[Any], writes=True)
+NUMBERS: Final = (int, float, Decimal)
+# A sum that others keep changing under us is computed anew; so many times means that something is wrong.
+MOST_TRIES: Final = 1_000
+_EXACT: Final = Context(prec=min(MAX_PREC, 100_000), traps=[])
+
+
+def check(instance: Model, name: str, delta: Any) -> Field[Any]:
+    """The field to add to.
+
+    Raises:
+        AttributeError: when there is no such field.
+        TypeError: when the instance is not stored, nothing is to be added, or the field holds no number.
+        ModelException: when what is to be added is no number of the field's type, or the field is part of the key.
+    """
+    meta = instance._meta
+    field = meta.fields.get(name)
+    if field is None:
+        raise AttributeError(f"{meta.model_name} has no field {name!r}{meta.near(name)}")
+    if instance._redis_key is None:
+        raise TypeError(f"{meta.model_name} is not stored, so {name} cannot be incremented: save() it first")
+    if delta is None:
+        raise TypeError(f"{meta.model_name}.{name} cannot be incremented by None: give a number")
+    if field.type not in NUMBERS:
+        raise TypeError(f"{meta.model_name}.{name} holds {field.type.__name__}, and only numbers can be incremented")
+    if field.key:
+        raise ModelException(f"{meta.model_name}.{name} is part of the key: assign it and save(migrate_key=True)")
+    return field
+
+
+async def increment(instance: Model, name: str, delta: Any) -> Any:
+    """Add to a stored number and return the sum."""
+    field = check(instance, name, delta)
+    step = checked(type(instance), field, delta)
+    keyspace = instance._meta.keyspace(await layout())
+    key = instance._redis_key or ""
+    if field.type is not Decimal:
+        change = Change("update", key, increments={name: (field.code, repr(step))}, expiry=KEEP)
+        call = save_call(change, keyspace)
+        try:
+            (raw,) = await ask(Call(INCREMENT, call.keys, call.args))
+        except ReplyError as error:
+            if error.code != "INEXACT":
+                refused(error, instance, change)
+        else:
+            return _settled(instance, field, raw)
+    for _ in range(MOST_TRIES):
+        before = await ask(hget(key_bytes(keyspace.prefix + key), name))
+        change = _computed(instance, field, before, step)
+        try:
+            await ask(save_call(change, keyspace))
+        except ReplyError as error:
+            if error.code != "STALE":
+                refused(error, instance, change)
+        else:
+            return _settled(instance, field, change.values[name])
+    raise ModelException(f"{type(instance).__name__}.{name} is changed by others all the time: try again later")
+
+
+def _computed(instance: Model, field: Field[Any], before: bytes | None, step: Any) -> Change:
+    known = field.decode(before) if before is not None else None
+    known = field.type(0) if known is None else known
+    total = _EXACT.add(known, step) if isinstance(known, Decimal) else known + step
+    complaint = field.complaint(total)
+    if complaint is not None or (isinstance(total, float) and total - total != 0):
+        raise ModelException(
+            f"{type(instance).__name__}.{field.name} + {shown(step)} = {shown(total)} "
+            f"{complaint or 'is beyond the numbers: add less'}"
+        )
+    raw = field.encode(total)
+    score = field.score(total)
+    scores = {} if score is None else {field.name: score}
+    key = instance._redis_key or ""
+    return Change(
+        "update",
+        key,
+        values={field.name: raw},
+        scores=scores,
+        expected={field.name: before},
+        expiry=KEEP,
+    )
+
+
+def _settled(instance: Model, field: Field[Any], raw: bytes) -> Any:
+    value = field.decode(raw)
+    instance._raw[field.name] = raw
+    instance.__dict__[field.name] = value
+    return value
