@@ -2,6 +2,7 @@
 
 from importlib.metadata import PackageNotFoundError, version
 
+from popoto.configuration import configure
 from popoto.exceptions import (
     BackendError,
     BadURL,
@@ -43,7 +44,11 @@ from popoto.fields import (
 )
 from popoto.fields.expressions import CombinedExpression, Expression, Q
 from popoto.models import DB_key, Model, ModelBase, Query
+from popoto.monitoring import enable_error_reporting
+from popoto.pubsub import Publisher, Subscriber
+from popoto.redis_db import POPOTO_REDIS_DB, get_async_redis_db, get_redis
 from popoto.storage import Connection, Pipeline, connect, connection, plugins, round_trips, using
+from popoto.streams import EventStreamMixin, StreamConsumer
 
 try:
     __version__ = version("popoto")
@@ -51,6 +56,7 @@ except PackageNotFoundError:
     __version__ = "0.0.0+unknown"
 
 __all__ = [
+    "POPOTO_REDIS_DB",
     "AutoKeyField",
     "BackendError",
     "BadURL",
@@ -65,6 +71,7 @@ __all__ = [
     "DatetimeField",
     "DecimalField",
     "DictField",
+    "EventStreamMixin",
     "Expression",
     "Field",
     "FloatField",
@@ -78,6 +85,7 @@ __all__ = [
     "ModelException",
     "OutcomeUnknown",
     "Pipeline",
+    "Publisher",
     "PublisherException",
     "Q",
     "Query",
@@ -88,7 +96,9 @@ __all__ = [
     "SortedField",
     "SortedKeyField",
     "StaleObjectError",
+    "StreamConsumer",
     "StringField",
+    "Subscriber",
     "SubscriberException",
     "TimeField",
     "TupleField",
@@ -96,8 +106,12 @@ __all__ = [
     "UniqueField",
     "UniqueKeyField",
     "__version__",
+    "configure",
     "connect",
     "connection",
+    "enable_error_reporting",
+    "get_async_redis_db",
+    "get_redis",
     "plugins",
     "round_trips",
     "using",

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from popoto.exceptions import BackendError, ModelException
 from popoto.models.change import check_all, checked
 from popoto.models.options import Options
-from popoto.models.writing import DELETE, delete, save
-from popoto.storage import Call, Op, ask, ask_all, layout, together
+from popoto.models.writing import delete, delete_call, save
+from popoto.storage import Op, ask, ask_all, layout, together
 from popoto.storage.commands.sets import sscan
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ async def remove_all(model: type[Model], batch_size: int) -> int:
     removed = cursor = 0
     while True:
         cursor, keys = await ask(sscan(keyspace.class_set, cursor, count=batch_size))
-        calls = [Call(DELETE, [key, keyspace.class_set], keyspace.schema) for key in keys]
+        calls = [delete_call(key, keyspace) for key in keys]
         removed += sum(await ask_all(calls))
         if cursor == 0:
             return removed

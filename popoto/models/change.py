@@ -15,7 +15,7 @@ from popoto.keys import part
 if TYPE_CHECKING:
     from popoto.models.model import Model
 
-Mode = Literal["replace", "update", "insert"]
+Mode = Literal["replace", "update", "insert", "reindex"]
 KEEP: Final = ("keep", "", "")
 """The time to live stays as it is."""
 

@@ -31,7 +31,7 @@ async def get_or_create(
     here = await layout()
     keyspace = meta.keyspace(here)
     change = prepared(fresh, names=None, skip_auto_now=False, migrate_key=False, mode="insert")
-    call = save_call(change, keyspace)
+    call = save_call(change, keyspace, fresh._extra_commands(change.key, keyspace.prefix, ()))
     read = hmget(key_bytes(keyspace.prefix + change.key), *meta.field_names)
     written, values = await ask_all([call, read], errors="return")
     if not isinstance(written, ReplyError):

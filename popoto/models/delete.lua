@@ -1,10 +1,15 @@
 -- Deletes one row and every index entry that its stored bytes tell of.
--- KEYS: 1 the row; 2 the class set. ARGV: the schema as entries.lua reads it.
+-- KEYS: 1 the row; 2 the class set; 3 the expiry ledger; 4 its receipts.
+-- ARGV: the present in Unix milliseconds; the schema as entries.lua reads it; the block of extras.lua, or nothing.
 -- Returns 1 when the row was there, else 0.
 -- include: popoto.fields values.lua
 -- include: popoto.fields entries.lua
-local row_key, class_set = KEYS[1], KEYS[2]
+-- include: popoto.models extras.lua
+-- include: popoto.models ledger.lua
+local row_key, class_set, ledger, receipts = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local now = take()
 local schema = take_schema()
+local extras = take_extras()
 local present = redis.call('EXISTS', row_key)
 if present == 1 then
   local row = read_row(row_key, schema)
@@ -24,10 +29,15 @@ if present == 1 then
     redis.call(removal[1] == 'ZREM' and 'ZSCORE' or 'SISMEMBER', removal[2], row_key)
   end
   redis.call('SISMEMBER', class_set, row_key)
+  run_extras(extras, 'delete')
   for _, removal in ipairs(removals) do
     redis.call(unpack(removal))
   end
   redis.call('DEL', row_key)
+else
+  release(receipts, class_set, row_key)
 end
+forget(ledger, receipts, row_key)
+reap(ledger, receipts, class_set, now, 8)
 redis.call('SREM', class_set, row_key)
 return present

@@ -10,15 +10,17 @@ from popoto.exceptions import ModelException
 from popoto.fields import Field
 from popoto.models import change, incrementing, writing
 from popoto.models.change import checked
+from popoto.models.extras import Extra
 from popoto.models.key import DB_key
 from popoto.models.many import Many
 from popoto.models.metaclass import ModelBase
 from popoto.models.options import Options
 from popoto.models.query import Query, QueryAccess
+from popoto.models.upkeep import Upkeep
 from popoto.storage import Connection, Op, async_enlist, connection, enlist
 
 
-class Model(Many, metaclass=ModelBase):
+class Model(Many, Upkeep, metaclass=ModelBase):
     """A class whose instances are rows of a Redis or Valkey store.
 
     Public attributes are fields. Each instance is a hash at `ClassName:key1:key2...`, the values of the key fields in
@@ -70,6 +72,16 @@ class Model(Many, metaclass=ModelBase):
             elif name not in meta.fields:
                 raise ModelException(f"{meta.model_name} has no field {name!r}{meta.near(name)}")
         change.expiry(self, new=True)
+
+    def _extra_commands(self, key: str, prefix: str, names: Sequence[str]) -> Sequence[Extra]:
+        """Commands that a mixin adds to the atomic step that saves or deletes the row.
+
+        Args:
+            key: the row's key after the step, without the store's prefix.
+            prefix: what stands before every key of the model.
+            names: the `update_fields` of a save, empty for all.
+        """
+        return ()
 
     @classmethod
     def _from_row(cls, key: str, names: Sequence[str], values: Sequence[bytes | None]) -> Self:

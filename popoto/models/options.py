@@ -11,7 +11,7 @@ from typing import Any, Final
 from popoto.exceptions import ModelException
 from popoto.fields import Field
 from popoto.fields.sources import Index
-from popoto.keys import CLASS_SET, part, spellings
+from popoto.keys import CLASS_SET, EXPIRY_LEDGER, EXPIRY_RECEIPTS, part, spellings
 from popoto.storage import Layout
 
 META_OPTIONS: Final = ("order_by", "ttl", "indexes", "abstract", "connection", "hash_tag", "version_field")
@@ -30,11 +30,14 @@ class Keyspace:
     Attributes:
         prefix: what stands in front of every key.
         class_set: the set of all rows' keys.
+        ledger, receipts: which rows expire when, and their index entries.
         schema: the indexes, as the scripts read them.
     """
 
     prefix: str
     class_set: bytes
+    ledger: bytes
+    receipts: bytes
     schema: tuple[bytes, ...]
 
 
@@ -157,8 +160,9 @@ class Options:
         found = self._keyspaces.get(layout)
         if found is None:
             prefix = layout.prefix(self.hash_tag)
-            class_set = f"{prefix}{self.db_class_set_key}".encode()
-            found = Keyspace(prefix, class_set, self.schema_words(prefix, self.row_indexes))
+            names = (CLASS_SET, EXPIRY_LEDGER, EXPIRY_RECEIPTS)
+            class_set, ledger, receipts = (f"{prefix}{name}:{self.model_name}".encode() for name in names)
+            found = Keyspace(prefix, class_set, ledger, receipts, self.schema_words(prefix, self.row_indexes))
             self._keyspaces[layout] = found
         return found
 

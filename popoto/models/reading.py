@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from popoto.exceptions import QueryException
-from popoto.models.writing import key_bytes
-from popoto.storage import ask, ask_all, layout
+from popoto.models.writing import key_bytes, present
+from popoto.storage import Call, Script, ask, ask_all, layout
 from popoto.storage.commands.hashes import hmget
-from popoto.storage.commands.sets import scard, sscan
+from popoto.storage.commands.sets import sscan
 
 if TYPE_CHECKING:
     from popoto.models.key import DB_key
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound="Model")
 # One reply of so many rows takes a server a few milliseconds.
-MOST_AT_ONCE = 1_000
+MOST_AT_ONCE: Final = 1_000
+MOST_EXPIRED: Final = 10_000
+SIZE: Final = Script("popoto.size", "popoto.models", "size.lua", shape=int, writes=False)
 
 
 def key_text(model: type[Model], db_key: DB_key | str | None, redis_key: str | bytes | None) -> str | None:
@@ -66,8 +68,9 @@ async def by_keys(model: type[M], keys: Iterable[str | bytes], skip_none: bool) 
 
 
 async def class_size(model: type[Model]) -> int:
-    """How many rows the class set names."""
-    return await ask(scard(model._meta.keyspace(await layout()).class_set))
+    """How many rows the class set names, without those that have expired."""
+    keyspace = model._meta.keyspace(await layout())
+    return await ask(Call(SIZE, [keyspace.class_set, keyspace.ledger], [present(), MOST_EXPIRED]))
 
 
 async def class_keys(model: type[Model]) -> list[bytes]:

@@ -1,21 +1,29 @@
 -- Saves one row: its hash, its index entries and its expiry, decided from the row that is stored now.
--- KEYS: 1 the row; 2 the class set; 3 the row's former key, when it is renamed.
--- ARGV: mode (replace: the row becomes just this; update: it must be there; insert: it must not);
+-- KEYS: 1 the row; 2 the class set; 3 the expiry ledger; 4 its receipts; 5 the row's former key, when it is renamed.
+-- ARGV: the present in Unix milliseconds;
+--   mode (replace: the row becomes just this; update: it must be there; insert: it must not; reindex: as update, and
+--   every index entry is written anew);
 --   expiry (default, keep, persist, px or at), its number of milliseconds, and the mark to keep with the row: a row whose
 --   time to live is its own and not its model's says so in `$ttl`, so that a later save renews the right one;
 --   number of fields, and of each name and bytes;
 --   number of scores, and of each field and score; number of tokens, and of each field and text;
 --   number of expectations, and of each field and the bytes it must hold ('' for none);
 --   number of increments, and of each field, code and what to add;
---   the schema as entries.lua reads it.
+--   the schema as entries.lua reads it; the block of extras.lua, or nothing.
 -- Returns the number of new hash fields, or with increments the bytes of each sum. Errors, with nothing changed:
 --   GONE key, TAKEN key, UNIQ field, STALE field when an expectation fails, INEXACT field for a sum beyond doubles.
 -- include: popoto.fields values.lua
 -- include: popoto.fields entries.lua
+-- include: popoto.models extras.lua
 -- include: popoto.models arithmetic.lua
-local row_key, class_set, former_key = KEYS[1], KEYS[2], KEYS[3]
+-- include: popoto.models ledger.lua
+local row_key, class_set, ledger, receipts, former_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+-- A row with a time to live takes this many expired ones with it, so that indexes never grow by them.
+local REAPED = 8
 local EXPIRY_MARK = '$ttl'
-local mode, expiry, moment, mark = take(), take(), take(), take()
+local now, mode, expiry, moment, mark = take(), take(), take(), take(), take()
+local reindexing = mode == 'reindex'
+mode = reindexing and 'update' or mode
 local pairs_given, changed = {}, {}
 for number = 1, 2 * tonumber(take()), 2 do
   local name, value = take(), take()
@@ -42,6 +50,7 @@ for number = 1, tonumber(take()) do
   increments[number] = {field = take(), code = take(), delta = take()}
 end
 local schema = take_schema()
+local extras = take_extras()
 local source = former_key or row_key
 
 -- Look: everything that can be refused is found before the first write.
@@ -92,7 +101,7 @@ end
 after[RECEIPT] = tokens
 
 local function concerned(index)
-  if mode ~= 'update' or former_key or changed[index.field] then
+  if mode ~= 'update' or reindexing or former_key or changed[index.field] then
     return true
   end
   for _, part in ipairs(index.partitions) do
@@ -181,7 +190,8 @@ for _, index in ipairs(schema) do
 end
 redis.call('SISMEMBER', class_set, row_key)
 
--- Write: a full server refuses the first HSET, before anything has changed.
+-- Write: a full server refuses the first command, before anything has changed.
+run_extras(extras, present and 'update' or 'create')
 local created = 0
 local kept = {[RECEIPT] = write_tokens(tokens), [EXPIRY_MARK] = mark}
 if mode ~= 'replace' and (expiry == 'default' or expiry == 'keep') then
@@ -227,4 +237,14 @@ elseif expiry == 'px' or (expiry == 'default' and moment ~= '') then
 elseif expiry == 'at' then
   redis.call('PEXPIREAT', row_key, moment)
 end
+local left = redis.call('PTTL', row_key)
+if left > 0 then
+  note(ledger, receipts, row_key, tonumber(now) + left, after, schema)
+elseif expiry == 'persist' or mode ~= 'update' then
+  forget(ledger, receipts, row_key)
+end
+if former_key then
+  forget(ledger, receipts, former_key)
+end
+reap(ledger, receipts, class_set, now, REAPED)
 return #sums > 0 and sums or created

@@ -6,8 +6,11 @@ import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, NoReturn
 
+from popoto import clock
 from popoto.exceptions import ModelException, ReplyError, StaleObjectError
 from popoto.models.change import Change, check_all, encoded, prepared, shown
+from popoto.models.extras import Extra
+from popoto.models.extras import words as extra_words
 from popoto.models.options import Keyspace
 from popoto.storage import Call, Layout, Script, ask, layout
 
@@ -24,12 +27,23 @@ def key_bytes(key: str) -> bytes:
     return key.encode("utf-8", "surrogateescape")
 
 
-def save_call(change: Change, keyspace: Keyspace) -> Call[int]:
+def present() -> int:
+    """Unix milliseconds, for the expiry ledger."""
+    return round(clock.now() * 1000)
+
+
+def delete_call(key: bytes, keyspace: Keyspace, extras: Iterable[Extra] = ()) -> Call[int]:
+    """The call that deletes a row."""
+    keys = [key, keyspace.class_set, keyspace.ledger, keyspace.receipts]
+    return Call(DELETE, keys, [present(), *keyspace.schema, *extra_words(extras)])
+
+
+def save_call(change: Change, keyspace: Keyspace, extras: Iterable[Extra] = ()) -> Call[int]:
     """The call that makes a change."""
-    keys = [key_bytes(keyspace.prefix + change.key), keyspace.class_set]
+    keys = [key_bytes(keyspace.prefix + change.key), keyspace.class_set, keyspace.ledger, keyspace.receipts]
     if change.former is not None:
         keys.append(key_bytes(keyspace.prefix + change.former))
-    words: list[bytes | str | int] = [change.mode, *change.expiry]
+    words: list[bytes | str | int] = [present(), change.mode, *change.expiry]
     for group in (change.values, {name: repr(score) for name, score in change.scores.items()}, change.tokens):
         words.append(len(group))
         for name, value in group.items():
@@ -40,7 +54,7 @@ def save_call(change: Change, keyspace: Keyspace) -> Call[int]:
     words.append(len(change.increments))
     for name, increment in change.increments.items():
         words += (name, *increment)
-    return Call(SAVE, keys, [*words, *keyspace.schema])
+    return Call(SAVE, keys, [*words, *keyspace.schema, *extra_words(extras)])
 
 
 async def save(
@@ -63,12 +77,13 @@ async def save(
             skip_auto_now=skip_auto_now,
             migrate_key=migrate_key,
         )
+        extras = instance._extra_commands(change.key, keyspace.prefix, () if update_fields is None else names)
     except ModelException as error:
         if not ignore_errors:
             raise
         logger.error("not saved: %s", error)
         return False
-    call = save_call(change, keyspace)
+    call = save_call(change, keyspace, extras)
     try:
         created = await ask(call)
     except ReplyError as error:
@@ -126,8 +141,8 @@ async def delete(instance: Model) -> bool:
     meta = instance._meta
     keyspace = meta.keyspace(await layout())
     key = instance._redis_key or meta.row_key({name: getattr(instance, name) for name in meta.key_order})
-    call = Call(DELETE, [key_bytes(keyspace.prefix + key), keyspace.class_set], keyspace.schema)
-    existed = bool(await ask(call))
+    extras = instance._extra_commands(key, keyspace.prefix, ())
+    existed = bool(await ask(delete_call(key_bytes(keyspace.prefix + key), keyspace, extras)))
     instance.__dict__["_redis_key"] = None
     return existed
 

@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from typing import Any, Final, TypeVar
 from weakref import WeakSet
 
-from popoto.exceptions import BackendError, Unavailable
+from popoto.exceptions import BackendError, BadURL, Unavailable
 from popoto.storage import plugins
 from popoto.storage.capabilities import Info
 from popoto.storage.drivers.aio import Lane, Lanes, arun
@@ -196,7 +196,10 @@ def _from_environment() -> Connection:
         if DEFAULT not in _named:
             variable = next((one for one in VARIABLES if os.environ.get(one)), "")
             url = os.environ[variable] if variable else FALLBACK
-            _named[DEFAULT] = Connection(url, source=variable or FALLBACK)
+            try:
+                _named[DEFAULT] = Connection(url, source=variable or FALLBACK)
+            except BadURL as error:
+                raise BadURL(f"{variable}: {error}") from None
         return _named[DEFAULT]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+Pending = list[tuple[bytes, bytes, int, int]]
 
 
 def done(raw: Any) -> bool:
@@ -104,6 +105,11 @@ def streams(raw: Any) -> dict[bytes, list[tuple[bytes, dict[bytes, bytes]]]]:
     """Entries by stream, from a list of pairs or a map."""
     rows: Iterable[Any] = raw.items() if isinstance(raw, dict) else (raw or ())
     return {name: entries(items) for name, items in rows}
+
+
+def pending(raw: Any) -> Pending:
+    """A stream's pending entries: id, consumer, idle milliseconds, how often it was delivered."""
+    return [(item[0], item[1], int(item[2]), int(item[3])) for item in raw or ()]
 
 
 def as_is(raw: Any) -> Any:

@@ -13,7 +13,8 @@ from popoto.exceptions import BadURL
 
 GRAMMAR: Final = "<scheme>[+variant]://[user:password@]host[:port][,host...][/path][?option=value]"
 _SCHEME: Final = re.compile(r"([a-z][a-z0-9]*)(?:\+([a-z][a-z0-9-]*))?:(.*)", re.DOTALL)
-_SECRET: Final = re.compile(r"(//[^/@\s?#]*?:)([^/\s?#]*)(@)")
+# Up to the last @: a password may hold any sign that its owner forgot to encode.
+_SECRET: Final = re.compile(r"(//[^/@\s?#:]*:)(\S*)(@)")
 _SECRET_OPTION: Final = re.compile(r"([?&;](?:password|ssl_keyfile_password|username)=)[^&\s]*")
 
 
@@ -91,5 +92,7 @@ def _host(text: str, url: str) -> tuple[str, int | None]:
     if match[2] is None:
         return host, None
     if not match[2].isascii() or not match[2].isdigit() or not 0 < int(match[2]) < 65_536:
-        raise BadURL(f"{masked(url)!r} has the port {match[2]!r}: give a number from 1 to 65535")
+        # What is no number may be a piece of a password with a / in it.
+        port = f"the port {match[2]}" if match[2].isdigit() else "no number as its port"
+        raise BadURL(f"{masked(url)!r} has {port}: give a number from 1 to 65535, and write / as %2F in a password")
     return host, int(match[2])

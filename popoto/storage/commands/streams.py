@@ -49,6 +49,12 @@ def xack(key: Arg, group: Arg, *entries: Arg) -> Command[int]:
     return Command("XACK", key, group, *entries, keys=(key,), shape=replies.integer, writes=True, needs="streams")
 
 
+def xpending(key: Arg, group: Arg, idle_milliseconds: int, *, count: int) -> Command[replies.Pending]:
+    """Entries delivered and not acknowledged for so long, oldest first: id, consumer, idle milliseconds, deliveries."""
+    words = ("XPENDING", key, group, "IDLE", idle_milliseconds, "-", "+", count)
+    return Command(*words, keys=(key,), shape=replies.pending, needs="streams")
+
+
 def xclaim(key: Arg, group: Arg, consumer: Arg, idle_milliseconds: int, *entries: Arg) -> Command[Entries]:
     """Take over pending entries that have been idle so long."""
     words = ("XCLAIM", key, group, consumer, idle_milliseconds, *entries)

@@ -1,0 +1,192 @@
+"""Looking after indexes: counting and removing entries that no row has, and writing every row's entries anew.
+
+All of it goes in bounded steps and takes nothing away that a row still has, so queries answer fully meanwhile.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from popoto.exceptions import ModelException, ReplyError
+from popoto.fields.sources import Index
+from popoto.models.change import KEEP, Change
+from popoto.models.options import Keyspace, Options
+from popoto.models.reading import by_keys
+from popoto.models.writing import present, save_call
+from popoto.storage import Call, Script, ask, ask_all, layout
+from popoto.storage.commands.keys import scan, type_of
+from popoto.storage.commands.sets import sscan
+from popoto.storage.commands.sorted_sets import zscan
+
+if TYPE_CHECKING:
+    from popoto.models.model import Model
+
+Progress = Callable[[int], None]
+CHECK: Final = Script("popoto.care", "popoto.models", "care.lua", shape=list[Any], writes=False)
+CLEAN: Final = Script("popoto.care", "popoto.models", "care.lua", shape=list[Any], writes=True)
+REAP: Final = Script("popoto.reap", "popoto.models", "reap.lua", shape=int, writes=True)
+# A script that looks at so many members takes a server a few milliseconds.
+MOST_MEMBERS: Final = 500
+_GLOB: Final = re.compile(rb"([*?\[\]\\^])")
+_FAMILIES: Final = {True: "key_fields", False: "indexed_fields"}
+
+
+async def examine(model: type[Model], batch_size: int, *, removing: bool, progress: Progress | None) -> dict[str, Any]:
+    """Count the entries that no row has, by index family, and remove them when asked."""
+    meta = model._meta
+    check_batch_size(batch_size)
+    keyspace = meta.keyspace(await layout())
+    if removing:
+        await reap_all(keyspace)
+    size = min(batch_size, MOST_MEMBERS)
+    report: dict[str, Any] = {name: {} for name in ("key_fields", "indexed_fields", "sorted_fields", "geo_fields")}
+    report = {"class_set": 0, **report, "composite_indexes": {}}
+    seen = 0
+    expired = set() if removing else await _expired(keyspace)
+
+    async def strays_of(key: bytes, index: Index | None) -> int:
+        nonlocal seen
+        strays, cursor = 0, 0
+        while True:
+            cursor, members = await _members(key, index, cursor, size)
+            for start in range(0, len(members), size):
+                some = members[start : start + size]
+                words = meta.schema_words(keyspace.prefix, [] if index is None else [index])
+                found = await ask(Call(CLEAN if removing else CHECK, [key], [int(removing), len(some), *some, *words]))
+                # What the ledger will take out is no stray: a query or a count does not see it already.
+                strays += sum(1 for member in found if member not in expired)
+                seen += len(some)
+                if progress is not None:
+                    progress(seen)
+            if cursor == 0:
+                return strays
+
+    report["class_set"] = await strays_of(keyspace.class_set, None)
+    for index in meta.row_indexes:
+        keys = await _index_keys(meta, keyspace, index)
+        count = sum([await strays_of(key, index) for key in keys])
+        family = "sorted_fields" if index.kind == "Z" else _FAMILIES[meta.fields[index.field].key]
+        report[family][index.field] = count
+    report["total"] = report["class_set"] + sum(
+        count for family in report.values() if isinstance(family, dict) for count in family.values()
+    )
+    return report
+
+
+async def rebuild(model: type[Model], batch_size: int, progress: Progress | None) -> int:
+    """Write every row's index entries anew, then remove those that no row has; the count is of rows."""
+    meta = model._meta
+    check_batch_size(batch_size)
+    keyspace = meta.keyspace(await layout())
+    done = 0
+    cursor = 0
+    pattern = _GLOB.sub(rb"\\\1", f"{keyspace.prefix}{meta.model_name}:".encode()) + b"*"
+    seen: set[bytes] = set()
+    while True:
+        cursor, keys = await ask(scan(cursor, match=pattern, count=batch_size))
+        fresh = [key for key in keys if key not in seen]
+        seen.update(fresh)
+        types = await ask_all([type_of(key) for key in fresh])
+        rows = [key for key, kind in zip(fresh, types, strict=True) if kind == b"hash"]
+        done += await _reindexed(model, keyspace, rows)
+        if progress is not None:
+            progress(done)
+        if cursor == 0:
+            break
+    await examine(model, batch_size, removing=True, progress=None)
+    return done
+
+
+async def _reindexed(model: type[Model], keyspace: Keyspace, keys: list[bytes]) -> int:
+    rows = [row for row in await by_keys(model, keys, skip_none=True) if row is not None and _is_row(row)]
+    calls = []
+    for row in rows:
+        scores, expected = _scores(row)
+        change = Change("reindex", row.pk, scores=scores, expected=expected, expiry=KEEP)
+        calls.append(save_call(change, keyspace))
+    done = 0
+    for row, reply in zip(rows, await ask_all(calls, errors="return"), strict=True):
+        if not isinstance(reply, ReplyError):
+            done += 1
+        elif reply.code == "STALE":
+            # It was saved meanwhile, by a writer that keeps the indexes.
+            done += 1
+        elif reply.code != "GONE":
+            raise ModelException(
+                f"{model.__name__} {row.pk!r} cannot be indexed ({reply}): change or delete this row, then rebuild again"
+            )
+    return done
+
+
+def _is_row(row: Model) -> bool:
+    """Whether the hash under a key is a row of the model: its key is made of its own key values."""
+    meta = row._meta
+    try:
+        return row.pk in meta.row_keys({name: getattr(row, name) for name in meta.key_order})
+    except ModelException:
+        return False
+
+
+def _scores(row: Model) -> tuple[dict[str, float], dict[str, bytes | None]]:
+    scores: dict[str, float] = {}
+    expected: dict[str, bytes | None] = {}
+    for index in row._meta.row_indexes:
+        if index.kind == "Z" and index.field in row._raw:
+            value = getattr(row, index.field)
+            score = None if value is None else row._meta.fields[index.field].score(value)
+            if score is not None:
+                scores[index.field] = score
+            expected[index.field] = row._raw[index.field]
+    return scores, expected
+
+
+async def reap_all(keyspace: Keyspace) -> None:
+    """Take every expired row out of its model's indexes, in bounded steps."""
+    keys = [keyspace.class_set, keyspace.ledger, keyspace.receipts]
+    while await ask(Call(REAP, keys, [present(), MOST_MEMBERS])):
+        pass
+
+
+async def _expired(keyspace: Keyspace) -> set[bytes]:
+    expired: set[bytes] = set()
+    cursor = 0
+    while True:
+        cursor, pairs = await ask(zscan(keyspace.ledger, cursor, count=MOST_MEMBERS))
+        expired.update(member for member, at in pairs if at <= present())
+        if cursor == 0:
+            return expired
+
+
+async def _members(key: bytes, index: Index | None, cursor: int, size: int) -> tuple[int, list[bytes]]:
+    if index is not None and index.kind == "Z":
+        cursor, pairs = await ask(zscan(key, cursor, count=size))
+        return cursor, [member for member, _ in pairs]
+    return await ask(sscan(key, cursor, count=size))
+
+
+async def _index_keys(meta: Options, keyspace: Keyspace, index: Index) -> list[bytes]:
+    """The sets or sorted sets of an index, found by a walk over all keys."""
+    base = (keyspace.prefix + index.base(meta.model_name)).encode()
+    if index.kind == "Z" and not index.partitions:
+        return [base]
+    wanted = b"zset" if index.kind == "Z" else b"set"
+    found: dict[bytes, None] = {}
+    cursor = 0
+    while True:
+        cursor, keys = await ask(scan(cursor, match=_GLOB.sub(rb"\\\1", base) + b":*"))
+        types = await ask_all([type_of(key) for key in keys])
+        found |= {key: None for key, kind in zip(keys, types, strict=True) if kind == wanted}
+        if cursor == 0:
+            return list(found)
+
+
+def check_batch_size(batch_size: Any) -> None:
+    """Refuse what is no number of items.
+
+    Raises:
+        ModelException: naming it.
+    """
+    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+        raise ModelException(f"batch_size={batch_size!r} must be a positive int")

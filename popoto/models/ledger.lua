@@ -1,0 +1,50 @@
+-- The expiry ledger: which rows will expire, when, and the index entries that go with them.
+-- A prelude: it needs entry_keys() of entries.lua. The ledger is a sorted set of keys by expiry in Unix milliseconds,
+-- the receipts a hash of each key's entries: netstrings, S or Z before the key of the set or sorted set.
+--
+-- note(ledger, receipts, key, at, row, schema)   remember a row that will expire
+-- forget(ledger, receipts, key)                  remember it no more
+-- reap(ledger, receipts, class_set, now, most)   remove the entries of rows that have expired; the count of rows
+local function note(ledger, receipts, key, at, row, schema)
+  local entries = {}
+  for _, index in ipairs(schema) do
+    local entry = entry_keys(index, row)
+    if entry then
+      entry = (index.kind == 'Z' and 'Z' or 'S') .. entry
+      entries[#entries + 1] = #entry .. ':' .. entry
+    end
+  end
+  redis.call('HSET', receipts, key, table.concat(entries))
+  redis.call('ZADD', ledger, string.format('%.17g', at), key)
+end
+
+local function forget(ledger, receipts, key)
+  if redis.call('ZREM', ledger, key) == 1 then
+    redis.call('HDEL', receipts, key)
+  end
+end
+
+local function release(receipts, class_set, key)
+  local text, place = redis.call('HGET', receipts, key) or '', 1
+  while place <= #text do
+    local colon = string.find(text, ':', place, true)
+    local length = tonumber(string.sub(text, place, colon - 1))
+    local entry = string.sub(text, colon + 2, colon + length)
+    redis.call(string.sub(text, colon + 1, colon + 1) == 'Z' and 'ZREM' or 'SREM', entry, key)
+    place = colon + length + 1
+  end
+  redis.call('SREM', class_set, key)
+end
+
+local function reap(ledger, receipts, class_set, now, most)
+  local gone = 0
+  for _, key in ipairs(redis.call('ZRANGE', ledger, '-inf', now, 'BYSCORE', 'LIMIT', 0, most)) do
+    -- The client's clock only says where to look: a row that is still there keeps its entries.
+    if redis.call('EXISTS', key) == 0 then
+      release(receipts, class_set, key)
+      forget(ledger, receipts, key)
+      gone = gone + 1
+    end
+  end
+  return gone
+end

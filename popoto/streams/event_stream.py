@@ -1,0 +1,77 @@
+"""A model's changes as entries of a stream, written in the very step that saves or deletes the row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from popoto import clock
+from popoto.exceptions import ModelException
+from popoto.keys import part, text
+from popoto.models.extras import Extra
+from popoto.storage.commands.streams import xadd
+
+if TYPE_CHECKING:
+    from popoto.models.options import Options
+
+PREFIX: Final = "stream"
+
+
+class EventStreamMixin:
+    """Appends an entry to `stream:<name>` with each save and delete; put it before Model in the bases.
+
+    An entry has the text fields `model`, `pk` (the row's key), `op` (create, update or delete, as the server saw it),
+    `ts` (Unix seconds), `changed_fields` (the `update_fields` of the save, joined by commas) and the metadata fields.
+    It is part of the atomic step: the row and its entry are written together or not at all, in one round trip.
+
+    Attributes:
+        _stream_name: the stream's name; models may share one.
+        _stream_partition_field: a field whose value is added to the stream's key, unless it is None.
+        _stream_max_length: about how many entries are kept; None for all.
+        _stream_metadata_fields: fields whose values are copied into the entry.
+    """
+
+    _stream_name: ClassVar[str] = "mutations"
+    _stream_partition_field: ClassVar[str | None] = None
+    _stream_max_length: ClassVar[int | None] = 10_000
+    _stream_metadata_fields: ClassVar[Sequence[str]] = ()
+
+    if TYPE_CHECKING:
+        _meta: ClassVar[Options]
+
+    def stream_key(self) -> str:
+        """The key of the stream that this instance's entries go to, as StreamConsumer takes it.
+
+        Raises:
+            ModelException: when the stream has no name, or the partition field is no field.
+        """
+        if not isinstance(self._stream_name, str) or not self._stream_name:
+            raise ModelException(
+                f"{self._meta.model_name}._stream_name = {self._stream_name!r}: give the stream a name"
+            )
+        key = f"{PREFIX}:{self._stream_name}"
+        if self._stream_partition_field is None:
+            return key
+        value = self._value(self._stream_partition_field)
+        return key if value is None else f"{key}:{part(value)}"
+
+    def _value(self, name: str) -> Any:
+        if name not in self._meta.fields:
+            raise ModelException(f"{self._meta.model_name} has no field {name!r} for its stream{self._meta.near(name)}")
+        return getattr(self, name)
+
+    def _extra_commands(self, key: str, prefix: str, names: Sequence[str]) -> Sequence[Extra]:
+        entry: dict[str, str | bytes] = {
+            "model": self._meta.model_name,
+            "pk": key.encode("utf-8", "surrogateescape"),
+            "op": "",
+            "ts": repr(clock.now()),
+            "changed_fields": ",".join(names),
+        }
+        for name in self._stream_metadata_fields:
+            value = self._value(name)
+            entry[name] = value if isinstance(value, bytes) else "" if value is None else text(value)
+        command = xadd(prefix + self.stream_key(), entry, most=self._stream_max_length)
+        op_at = len(command.argv) - 2 * len(entry) + 2 * (list(entry).index("op") + 1)
+        inherited: Sequence[Extra] = super()._extra_commands(key, prefix, names)  # type: ignore[misc]
+        return (*inherited, Extra(command, op_at))
