@@ -7,23 +7,23 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
+import servers as stores
 from mutants import MUTANTS, SOUND
 from mutants.mutant import BOTH, Mutant
 
-from popoto_embedded.binary import find_binary
+import popoto_conformance
 
 TESTS = Path(__file__).resolve().parent
+CASES = Path(popoto_conformance.__file__).parent / "suite"
 FEWEST = 30
 SECONDS = 100
 # pytest's own numbers.
@@ -44,73 +44,86 @@ class Outcome:
         return [*self.report.get("failed", ()), *self.report.get("stray", ())]
 
 
-@dataclass(frozen=True)
 class Suite:
-    """The suite's command, in an environment where the mutants are installed."""
+    """The suite, in a process of its own in which the mutants are installed."""
 
-    folder: Path
-    environment: dict[str, str]
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        self.folder = folder
+        self.environment = environment
+        self._count = count()
+        self._forks = subprocess.Popen(
+            [sys.executable, "-m", "mutants.forks"],
+            env=environment,
+            cwd=folder,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
 
-    def run(self, url: str, modules: tuple[str, ...], *options: str) -> Outcome:
-        """Run some modules of the suite on the store of a URL."""
-        chosen = " or ".join(f"{module}.py" for module in modules)
-        with tempfile.TemporaryDirectory(dir=self.folder) as folder:
-            path = Path(folder, "report.json")
-            words = [url, "-q", "-k", chosen, "--conformance-report", str(path), *options]
+    def close(self) -> None:
+        """End the process that runs are forked from."""
+        self._forks.communicate()
+
+    def command(self, url: str, modules: tuple[str, ...]) -> Outcome:
+        """Run some modules as a third party does, by the suite's command."""
+        folder = self._fresh()
+        with (folder / "output").open("wb") as output:
+            argv = [sys.executable, "-m", "popoto_conformance", url, *_arguments(modules)]
             done = subprocess.run(
-                [sys.executable, "-m", "popoto_conformance", *words],
-                env=self.environment,
-                cwd=folder,
-                capture_output=True,
-                text=True,
-                timeout=SECONDS,
-                check=False,
+                argv, env=self.environment, cwd=folder, stdout=output, stderr=output, timeout=SECONDS, check=False
             )
-            report = json.loads(path.read_text()) if path.exists() else {}
-        return Outcome(done.returncode, report, done.stdout + done.stderr)
+        return _outcome(done.returncode, folder)
+
+    def run(self, url: str, modules: tuple[str, ...]) -> Outcome:
+        """Run some modules up to the first failure; the same without the seconds of imports."""
+        folder = self._fresh()
+        assert self._forks.stdin is not None and self._forks.stdout is not None
+        self._forks.stdin.write(json.dumps([str(folder), SECONDS, url, *_arguments(modules), "-x"]) + "\n")
+        self._forks.stdin.flush()
+        return _outcome(int(self._forks.stdout.readline()), folder)
+
+    def _fresh(self) -> Path:
+        folder = self.folder / f"run{next(self._count)}"
+        folder.mkdir()
+        return folder
+
+
+def _arguments(modules: tuple[str, ...]) -> list[str]:
+    # What is not chosen is not even imported, which takes longer than most runs.
+    others = [path for path in CASES.glob("test_*.py") if path.stem not in modules]
+    return ["-q", "--conformance-report", "report.json", *(f"--ignore={path}" for path in others)]
+
+
+def _outcome(code: int, folder: Path) -> Outcome:
+    report = folder / "report.json"
+    facts = json.loads(report.read_text()) if report.exists() else {}
+    return Outcome(code, facts, (folder / "output").read_text(errors="replace"))
 
 
 @pytest.fixture(scope="session")
-def suite(tmp_path_factory: pytest.TempPathFactory) -> Suite:
-    """A folder that looks like a third party's installed plug-in, on the path of the suite's process."""
+def suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
+    """The suite beside a folder that looks like a third party's installed plug-in."""
     folder = tmp_path_factory.mktemp("site")
     facts = folder / "popoto_mutants-1.0.dist-info"
     facts.mkdir()
     (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: popoto-mutants\nVersion: 1.0\n")
     (facts / "entry_points.txt").write_text("[popoto.backends]\nmutant = mutants\n")
     (folder / "mutants").symlink_to(TESTS / "mutants", target_is_directory=True)
+    # Apart from this run's settings, and from the plug-ins of pytest that happen to be installed.
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "POPOTO_"))}
     path = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
-    own = {"PYTHONPATH": path, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    return Suite(folder, {**inherited, **own})
+    made = Suite(folder, {**inherited, "PYTHONPATH": path, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"})
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="session")
-def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """The port of a server of our own, for what shows on a socket only."""
-    folder = tmp_path_factory.mktemp("server")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        number: int = probe.getsockname()[1]
-    words = {"port": str(number), "bind": "127.0.0.1", "dir": str(folder), "save": "", "appendonly": "no"}
-    argv = [str(find_binary(folder).path), *(word for name, value in words.items() for word in (f"--{name}", value))]
-    with (folder / "log").open("wb") as log, subprocess.Popen(argv, stdout=log, stderr=log) as server:
-        try:
-            _await(number, server)
-            yield number
-        finally:
-            server.terminate()
-
-
-def _await(port: int, server: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 10
-    while server.poll() is None and time.monotonic() < deadline:
-        try:
-            with socket.create_connection(("127.0.0.1", port), timeout=1):
-                return
-        except OSError:
-            time.sleep(0.02)
-    raise RuntimeError("the server for the mutants did not start")
+def port(servers: stores.Servers) -> int:
+    """The port of a server, for what shows on a socket only."""
+    missing = stores.missing()
+    found = next((name for name in ("valkey", "redis-6.2", "redis") if name not in missing), None)
+    assert found is not None, f"no server to be had here: {missing}"
+    return servers.port(found)
 
 
 def modules_of(kind: type[Mutant]) -> tuple[str, ...]:
@@ -121,39 +134,52 @@ def names(*, on_socket: bool) -> list[str]:
     return sorted(name for name, kind in MUTANTS.items() if kind.on_socket is on_socket)
 
 
+def killers(*, on_socket: bool) -> tuple[str, ...]:
+    """The modules that kill these mutants."""
+    return tuple(sorted({module for name in names(on_socket=on_socket) for module in modules_of(MUTANTS[name])}))
+
+
 def url_on(port: int, name: str) -> str:
     return f"mutant://127.0.0.1:{port}/0?mutant={name}"
 
 
 def assert_killed(name: str, outcome: Outcome) -> None:
     assert outcome.code == SOME_FAILED, f"{name} survives, or breaks the suite itself:\n{outcome.text[-3000:]}"
-    assert outcome.found, outcome.text[-3000:]
-    killers = {f"{module}.py" for module in modules_of(MUTANTS[name])}
-    assert {case.partition("::")[0] for case in outcome.found} <= killers
+    assert outcome.found, f"{name} breaks the suite itself:\n{outcome.text[-3000:]}"
+    modules = {f"{module}.py" for module in modules_of(MUTANTS[name])}
+    assert {case.partition("::")[0] for case in outcome.found} <= modules
 
 
 @pytest.mark.parametrize("name", names(on_socket=False))
 def test_suite_fails_on_mutant(suite: Suite, name: str) -> None:
-    outcome = suite.run(f"mutant://{name}", modules_of(MUTANTS[name]), "-x")
-    assert_killed(name, outcome)
+    assert_killed(name, suite.run(f"mutant://{name}", modules_of(MUTANTS[name])))
 
 
+@pytest.mark.server
 @pytest.mark.parametrize("name", names(on_socket=True))
 def test_suite_fails_on_mutant_on_a_socket(suite: Suite, port: int, name: str) -> None:
-    outcome = suite.run(url_on(port, name), modules_of(MUTANTS[name]), "-x")
-    assert_killed(name, outcome)
+    assert_killed(name, suite.run(url_on(port, name), modules_of(MUTANTS[name])))
 
 
-def test_suite_passes_on_the_sound_base(suite: Suite) -> None:
-    killers = sorted({module for name in names(on_socket=False) for module in modules_of(MUTANTS[name])})
-    outcome = suite.run(f"mutant://{SOUND}", tuple(killers))
+@pytest.mark.parametrize("module", killers(on_socket=False))
+def test_suite_passes_on_the_sound_base(suite: Suite, module: str) -> None:
+    outcome = suite.run(f"mutant://{SOUND}", (module,))
     assert outcome.code == ALL_PASSED, outcome.text[-3000:]
+    assert outcome.report["groups"], f"{module} has no case"
 
 
-def test_suite_passes_on_the_sound_base_on_a_socket(suite: Suite, port: int) -> None:
-    killers = sorted({module for name in names(on_socket=True) for module in modules_of(MUTANTS[name])})
-    outcome = suite.run(url_on(port, SOUND), tuple(killers))
+@pytest.mark.server
+@pytest.mark.parametrize("module", killers(on_socket=True))
+def test_suite_passes_on_the_sound_base_on_a_socket(suite: Suite, port: int, module: str) -> None:
+    outcome = suite.run(url_on(port, SOUND), (module,))
     assert outcome.code == ALL_PASSED, outcome.text[-3000:]
+    assert outcome.report["groups"], f"{module} has no case"
+
+
+def test_the_command_ends_as_a_forked_run_does(suite: Suite) -> None:
+    sound = suite.command(f"mutant://{SOUND}", ("test_geo",))
+    assert (sound.code, sound.found) == (ALL_PASSED, []), sound.text[-3000:]
+    assert_killed("swaps-axes", suite.command("mutant://swaps-axes", ("test_geo",)))
 
 
 def test_there_are_enough_mutants() -> None:

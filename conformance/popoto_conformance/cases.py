@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import inspect
 import math
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import wraps
 from typing import Any, Protocol, TypeVar
 
@@ -23,7 +24,10 @@ R = TypeVar("R")
 Plan = Callable[["Keys"], Op[None]]
 
 
-class NotApplicable(pytest.skip.Exception):
+_Skipped: Any = pytest.skip.Exception
+
+
+class NotApplicable(_Skipped):  # type: ignore[misc]
     """A skip that the suite itself hands out; any other is a stray one and fails the run."""
 
 
@@ -46,6 +50,11 @@ class Keys:
         return key
 
 
+def awaited(runner: asyncio.Runner, work: Coroutine[Any, Any, R]) -> R:
+    """Run a coroutine in the caller's context, so that round trips are counted where they are asked for."""
+    return runner.run(work, context=contextvars.copy_context())
+
+
 class Listener:
     """A subscription of either driver, with blocking calls."""
 
@@ -54,7 +63,7 @@ class Listener:
         self._runner = runner
 
     def _value(self, value: Any) -> Any:
-        return self._runner.run(value) if inspect.iscoroutine(value) else value
+        return awaited(self._runner, value) if inspect.iscoroutine(value) else value
 
     def get(self, timeout: float = 2.0) -> Message | None:
         """The next message."""
@@ -77,11 +86,9 @@ class Driver:
         """Run a plan to its end."""
         if self.name == "sync":
             return connection.run(plan)
-        return self.runner.run(connection.arun(plan))
+        return awaited(self.runner, connection.arun(plan))
 
-    def subscribe(
-        self, connection: Connection, channels: Sequence[bytes], patterns: Sequence[bytes] = ()
-    ) -> Listener:
+    def subscribe(self, connection: Connection, channels: Sequence[bytes], patterns: Sequence[bytes] = ()) -> Listener:
         """Subscribe through the connection's backend."""
         if self.name == "sync":
             return Listener(connection.backend.subscribe(channels, patterns), self.runner)
@@ -157,6 +164,13 @@ async def _refused(step: Step, k: Keys) -> None:
     exactly(await ask(exists(marker)), False)
     await ask(hset(marker, {"f": "2"}))
     exactly(await ask(hget(marker, "f")), b"2")
+
+
+def proved(driver: Driver, connection: Connection, k: Keys, plan: Plan, needs: tuple[str, ...]) -> None:
+    """Run a case, or its declined form where the backend does not claim what it needs."""
+    __tracebackhide__ = True
+    missing = frozenset(needs) - connection.info.capabilities
+    driver.run(connection, declined(plan(k), missing, k) if missing else plan(k))
 
 
 def kinds(value: Any) -> Any:

@@ -137,7 +137,8 @@ class Proxy:
                 return b"", True, False
             if self._cut is not None:
                 cut, self._cut = self._cut, None
-                return data[:cut], True, False
+                # Passed on whole, it is answered: that answer must not outrun the cut.
+                return data[:cut], True, True
             if self._eaten_replies:
                 self._eaten_replies -= 1
                 return data, False, True
@@ -166,7 +167,8 @@ class _Link:
                 one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def start(self) -> None:
-        for thread in self._threads:
+        # The one that listens to the client waits for the other when it ends, so the other has to run by then.
+        for thread in reversed(self._threads):
             thread.start()
 
     def join(self) -> None:

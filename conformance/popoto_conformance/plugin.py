@@ -13,7 +13,7 @@ from hypothesis.configuration import set_hypothesis_home_dir
 from popoto.exceptions import BackendError, BadURL
 from popoto.storage import Connection, ask, ask_all
 from popoto.storage.commands.keys import delete
-from popoto_conformance.cases import Driver, Keys, NotApplicable, Plan, Prover, declined, not_applicable
+from popoto_conformance.cases import Driver, Keys, NotApplicable, Plan, Prover, not_applicable, proved
 from popoto_conformance.faults import Proxy
 from popoto_conformance.report import Report
 from popoto_conformance.stores import Store
@@ -45,6 +45,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Make the suite's rules hold whatever project it is started in."""
     config.addinivalue_line("markers", "needs(*capabilities): what a case is about, beyond the base")
+    config.addinivalue_line("markers", "twin(case): the case that this one runs in another way")
     config.addinivalue_line("markers", "case: a plan that both drivers run")
     for line in WARNINGS:
         config.addinivalue_line("filterwarnings", line)
@@ -64,11 +65,15 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     try:
         info = store.info
     except BadURL as error:
-        pytest.exit(f"{error}", returncode=pytest.ExitCode.USAGE_ERROR)
+        raise pytest.UsageError(str(error)) from None
     except BackendError as error:
         pytest.exit(f"{store.masked}: {error}", returncode=UNREACHABLE)
     required = tuple(session.config.getoption("--require"))
-    session.config.stash[REPORT] = Report(store.masked, info, required, store.deviations)
+    report = session.config.stash[REPORT] = Report(store.masked, info, required, store.deviations)
+    if session.config.pluginmanager.hasplugin("dsession"):
+        # The workers of xdist collect; here it is known only what was asked for.
+        chosen = session.config.option.keyword or session.config.option.markexpr
+        report.complete = session.config.args == ["popoto_conformance"] and not chosen
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -81,7 +86,8 @@ def pytest_collection_modifyitems(session: pytest.Session, items: list[pytest.It
     report.complete = report.complete and not any("::" in word for word in session.config.args)
     unused = dict(report.deviations)
     for item in ours:
-        for name in (case_id(item.nodeid), case_id(item.nodeid).partition("[")[0]):
+        twins = [name for mark in item.iter_markers("twin") for name in mark.args]
+        for name in (case_id(item.nodeid), case_id(item.nodeid).partition("[")[0], *twins):
             if name in report.deviations:
                 unused.pop(name, None)
                 if not _missing(item, store):
@@ -127,8 +133,8 @@ def pytest_runtest_makereport(
     """Write a case's verdict on its report."""
     report = yield
     if item.path.is_relative_to(SUITE):
-        report.conformance = _verdict(item, call, report)
-        report.needs = sorted(_needs(item))
+        # Attributes of a report travel with it, also from a worker of xdist.
+        vars(report).update(conformance=_verdict(item, call, report), needs=sorted(_needs(item)))
     return report
 
 
@@ -174,6 +180,7 @@ class _Log:
             self.report.stray[case_id(report.nodeid)] = str(report.longrepr)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection(session: pytest.Session) -> None:
     """Begin to listen."""
     session.config.pluginmanager.register(_Log(session.config.stash[REPORT]), "popoto-conformance-log")
@@ -265,8 +272,7 @@ def prove(request: pytest.FixtureRequest, driver: Driver, connection: Connection
 
     def prove(plan: Plan, needs: tuple[str, ...]) -> None:
         __tracebackhide__ = True
-        missing = frozenset(needs) - connection.info.capabilities
-        driver.run(connection, declined(plan(k), missing, k) if missing else plan(k))
+        proved(driver, connection, k, plan, needs)
 
     return prove
 

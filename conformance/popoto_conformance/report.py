@@ -118,9 +118,7 @@ class Report:
     def lines(self) -> list[str]:
         """The report for a terminal."""
         rows = [("group", *(verdict.replace("_", " ") for verdict in VERDICTS))]
-        rows += [
-            (name, *(str(counts[verdict] or "-") for verdict in VERDICTS)) for name, counts in self.groups.items()
-        ]
+        rows += [(name, *(str(counts[verdict] or "-") for verdict in VERDICTS)) for name, counts in self.groups.items()]
         lines = [f"{self.url}: {self.info.server} {self.info.version}, protocol {PROTOCOL}", "", *_table(rows), ""]
         lines += _listed("claims", sorted(self.info.capabilities))
         lines += _listed("declined", self.declined)
@@ -133,7 +131,7 @@ class Report:
     def verdict(self) -> str:
         """The closing line."""
         if self.faults:
-            return f"DOES NOT CONFORM to protocol {PROTOCOL}: {len(self.faults)} faults"
+            return f"DOES NOT CONFORM to protocol {PROTOCOL}: {_counted(len(self.faults))}"
         if self.conforms:
             return f"CONFORMS to protocol {PROTOCOL}"
         return "nothing failed, but only a part of the suite was run: this says nothing of conformance"
@@ -142,6 +140,10 @@ class Report:
 def group(name: str) -> str:
     """The group of a case: `geo` for `test_geo.py::test_circle[sync]`."""
     return name.partition("::")[0].removesuffix(".py").removeprefix("test_")
+
+
+def _counted(count: int) -> str:
+    return "1 fault" if count == 1 else f"{count} faults"
 
 
 def _listed(title: str, names: Iterable[str]) -> list[str]:

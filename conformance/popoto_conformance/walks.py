@@ -42,6 +42,4 @@ def lua(
     needs: str = "lua",
 ) -> Script[Any]:
     """A script of the suite, given as text."""
-    return Script(
-        f"conformance.{name}", "popoto_conformance", "", shape=shape, writes=writes, needs=needs, text=text
-    )
+    return Script(f"conformance.{name}", "popoto_conformance", "", shape=shape, writes=writes, needs=needs, text=text)

@@ -3,6 +3,7 @@
 from popoto.fields.auto_key_field import AutoKeyField
 from popoto.fields.datetime_field import DatetimeField
 from popoto.fields.field import Field
+from popoto.fields.geo_field import GeoField
 from popoto.fields.indexed_field import IndexedField
 from popoto.fields.key_field import KeyField
 from popoto.fields.sorted_field import SortedField
@@ -34,6 +35,7 @@ __all__ = [
     "DictField",
     "Field",
     "FloatField",
+    "GeoField",
     "IndexedField",
     "IntField",
     "KeyField",

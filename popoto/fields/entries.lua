@@ -2,7 +2,7 @@
 -- A prelude: it reads ARGV in order through take(), and needs value_text() of values.lua.
 --
 -- take()             the next argument
--- take_schema()      the indexes: their number; of each kind (S, U or Z), base key, field, code, number of
+-- take_schema()      the indexes: their number; of each kind (S, U, Z or G), base key, field, code, number of
 --                    partitions, and of each partition field and code
 -- read_row(key, schema)     the fields that the indexes need, by name; false where one is missing
 -- entry_keys(index, row)    the key of the row's entry, and the one that 1.x used; nil where it has none
@@ -74,6 +74,11 @@ local function needed_fields(schema)
   return names
 end
 
+-- Sets are S and U, sorted sets Z and G.
+local function is_sorted(index)
+  return index.kind == 'Z' or index.kind == 'G'
+end
+
 local function read_row(key, schema)
   local names = schema.names or needed_fields(schema)
   schema.names = names
@@ -101,6 +106,13 @@ local function entry_keys(index, row)
   local raw = row[index.field]
   if not raw then
     return nil, nil
+  end
+  if index.kind == 'G' then
+    -- No place is a pair of nils.
+    if raw == NIL or string.sub(raw, -3) == '\146\192\192' then
+      return nil, nil
+    end
+    return index.base, index.base
   end
   if index.kind ~= 'Z' then
     local text, legacy = text_of(index.field, index.code, row)

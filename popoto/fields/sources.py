@@ -12,14 +12,15 @@ class Index:
     """One index of a field, as the scripts of saves and queries know it.
 
     Attributes:
-        kind: `S` a set per value, `U` such a set that has one live member, `Z` a sorted set per partition.
+        kind: `S` a set per value, `U` such a set that has one live member, `Z` a sorted set per partition,
+            `G` a geospatial index.
         tag: the key prefix of the field class, as `$KeyF`.
         field: whose values it holds.
         code: how a stored value becomes text, one letter of `fields/values.lua`.
         partitions: the fields that choose the sorted set.
     """
 
-    kind: Literal["S", "U", "Z"]
+    kind: Literal["S", "U", "Z", "G"]
     tag: str
     field: str
     code: str
@@ -54,13 +55,22 @@ class InRange:
 
 
 @dataclass(frozen=True, slots=True)
+class InCircle:
+    """Members of a geospatial index within some metres of a (latitude, longitude): a coarse answer."""
+
+    index: Index
+    centre: tuple[float, float]
+    metres: float
+
+
+@dataclass(frozen=True, slots=True)
 class Keyed:
     """The rows that these values of the only key field name."""
 
     parts: tuple[str, ...]
 
 
-Source: TypeAlias = InSets | InRange | Keyed
+Source: TypeAlias = InSets | InRange | InCircle | Keyed
 Test: TypeAlias = Callable[[Any], bool]
 
 
@@ -73,9 +83,13 @@ class Match:
         source: where candidates are found; None when no index serves the lookup.
         exact: whether the source holds just what satisfies the test, so that counting needs no values.
         equals: for an exact lookup, the value, so that it can choose a partition.
+        annotate: notes something on a found row, as its distance.
+        rank: orders the rows when nothing else does.
     """
 
     test: Test
     source: Source | None = None
     exact: bool = False
     equals: tuple[Any, ...] = ()
+    annotate: Callable[[Any], None] | None = None
+    rank: Callable[[Any], float] | None = None

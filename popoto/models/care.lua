@@ -21,7 +21,7 @@ for _, member in ipairs(members) do
   if not kept then
     strays[#strays + 1] = member
     if removing then
-      redis.call(index and index.kind == 'Z' and 'ZREM' or 'SREM', KEYS[1], member)
+      redis.call(index and is_sorted(index) and 'ZREM' or 'SREM', KEYS[1], member)
     end
   end
 end

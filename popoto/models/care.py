@@ -18,7 +18,7 @@ from popoto.models.writing import present, save_call
 from popoto.storage import Call, Script, ask, ask_all, layout
 from popoto.storage.commands.keys import scan, type_of
 from popoto.storage.commands.sets import sscan
-from popoto.storage.commands.sorted_sets import zscan
+from popoto.storage.commands.sorted_sets import zscan, zscan_members
 
 if TYPE_CHECKING:
     from popoto.models.model import Model
@@ -30,7 +30,7 @@ REAP: Final = Script("popoto.reap", "popoto.models", "reap.lua", shape=int, writ
 # A script that looks at so many members takes a server a few milliseconds.
 MOST_MEMBERS: Final = 500
 _GLOB: Final = re.compile(rb"([*?\[\]\\^])")
-_FAMILIES: Final = {True: "key_fields", False: "indexed_fields"}
+_FAMILIES: Final = {"Z": "sorted_fields", "G": "geo_fields"}
 
 
 async def examine(model: type[Model], batch_size: int, *, removing: bool, progress: Progress | None) -> dict[str, Any]:
@@ -67,7 +67,7 @@ async def examine(model: type[Model], batch_size: int, *, removing: bool, progre
     for index in meta.row_indexes:
         keys = await _index_keys(meta, keyspace, index)
         count = sum([await strays_of(key, index) for key in keys])
-        family = "sorted_fields" if index.kind == "Z" else _FAMILIES[meta.fields[index.field].key]
+        family = _FAMILIES.get(index.kind) or ("key_fields" if meta.fields[index.field].key else "indexed_fields")
         report[family][index.field] = count
     report["total"] = report["class_set"] + sum(
         count for family in report.values() if isinstance(family, dict) for count in family.values()
@@ -115,7 +115,7 @@ async def _reindexed(model: type[Model], keyspace: Keyspace, keys: list[bytes]) 
             done += 1
         elif reply.code != "GONE":
             raise ModelException(
-                f"{model.__name__} {row.pk!r} cannot be indexed ({reply}): change or delete this row, then rebuild again"
+                f"{model.__name__} {row.pk!r} cannot be indexed ({reply}): change or delete it, then rebuild again"
             )
     return done
 
@@ -129,11 +129,11 @@ def _is_row(row: Model) -> bool:
         return False
 
 
-def _scores(row: Model) -> tuple[dict[str, float], dict[str, bytes | None]]:
-    scores: dict[str, float] = {}
+def _scores(row: Model) -> tuple[dict[str, float | str], dict[str, bytes | None]]:
+    scores: dict[str, float | str] = {}
     expected: dict[str, bytes | None] = {}
     for index in row._meta.row_indexes:
-        if index.kind == "Z" and index.field in row._raw:
+        if index.kind in _FAMILIES and index.field in row._raw:
             value = getattr(row, index.field)
             score = None if value is None else row._meta.fields[index.field].score(value)
             if score is not None:
@@ -160,18 +160,17 @@ async def _expired(keyspace: Keyspace) -> set[bytes]:
 
 
 async def _members(key: bytes, index: Index | None, cursor: int, size: int) -> tuple[int, list[bytes]]:
-    if index is not None and index.kind == "Z":
-        cursor, pairs = await ask(zscan(key, cursor, count=size))
-        return cursor, [member for member, _ in pairs]
+    if index is not None and index.kind in _FAMILIES:
+        return await ask(zscan_members(key, cursor, count=size))
     return await ask(sscan(key, cursor, count=size))
 
 
 async def _index_keys(meta: Options, keyspace: Keyspace, index: Index) -> list[bytes]:
     """The sets or sorted sets of an index, found by a walk over all keys."""
     base = (keyspace.prefix + index.base(meta.model_name)).encode()
-    if index.kind == "Z" and not index.partitions:
+    if index.kind in _FAMILIES and not index.partitions:
         return [base]
-    wanted = b"zset" if index.kind == "Z" else b"set"
+    wanted = b"zset" if index.kind in _FAMILIES else b"set"
     found: dict[bytes, None] = {}
     cursor = 0
     while True:

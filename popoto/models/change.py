@@ -29,7 +29,7 @@ class Change:
         key: the row's key after the change.
         former: its key before, when it is renamed.
         values: bytes by field name.
-        scores: places in sorted sets, by field name.
+        scores: places in sorted sets, by field name: a number, or longitude and latitude.
         tokens: texts of values whose bytes do not tell them to a script, by field name.
         expected: bytes that fields must hold now, None for none, by name.
         increments: what to add, as the field's code and a number's text, by name.
@@ -40,7 +40,7 @@ class Change:
     key: str
     former: str | None = None
     values: dict[str, bytes] = field(default_factory=dict)
-    scores: dict[str, float] = field(default_factory=dict)
+    scores: dict[str, float | str] = field(default_factory=dict)
     tokens: dict[str, str] = field(default_factory=dict)
     expected: dict[str, bytes | None] = field(default_factory=dict)
     increments: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -59,7 +59,7 @@ def checked(model: type[Model], one: Field[Any], value: Any, *, null_check: bool
     Raises:
         ModelException: naming field, value and remedy.
     """
-    if value is not None and type(value) is not one.type:
+    if value is not None and type(value) is not one.settled_type:
         try:
             value = one.convert(value)
         except ValueError as error:
@@ -188,7 +188,7 @@ def _indexed(instance: Model, change: Change) -> None:
     moving = change.mode != "update" or change.former is not None
     for index in instance._meta.row_indexes:
         touched = moving or index.field in change.values
-        if index.kind == "Z" and (touched or any(name in change.values for name in index.partitions)):
+        if index.kind in ("Z", "G") and (touched or any(name in change.values for name in index.partitions)):
             value = getattr(instance, index.field)
             score = None if value is None else instance._meta.fields[index.field].score(value)
             if score is not None:

@@ -16,7 +16,7 @@ if present == 1 then
   local removals = {}
   for _, index in ipairs(schema) do
     local key, legacy = entry_keys(index, row)
-    local command = index.kind == 'Z' and 'ZREM' or 'SREM'
+    local command = is_sorted(index) and 'ZREM' or 'SREM'
     if key then
       removals[#removals + 1] = {command, key, row_key}
     end

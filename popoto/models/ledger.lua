@@ -10,7 +10,7 @@ local function note(ledger, receipts, key, at, row, schema)
   for _, index in ipairs(schema) do
     local entry = entry_keys(index, row)
     if entry then
-      entry = (index.kind == 'Z' and 'Z' or 'S') .. entry
+      entry = (is_sorted(index) and 'Z' or 'S') .. entry
       entries[#entries + 1] = #entry .. ':' .. entry
     end
   end

@@ -58,7 +58,7 @@ class Options:
         self.indexed_field_names = {
             name for name, field in self.fields.items() if _kind(field) in ("S", "U") and not field.key
         }
-        self.geo_field_names: set[str] = set()
+        self.geo_field_names = {name for name, field in self.fields.items() if _kind(field) == "G"}
         self.relationship_field_names: set[str] = set()
         self.key_order = tuple(sorted(self.key_field_names))
         self.abstract = bool(meta.get("abstract", False))

@@ -122,13 +122,13 @@ local additions, removals = {}, {}
 local function plan_removal(index, key, kept)
   if key and (former_key or key ~= kept) then
     local is_member
-    if index.kind == 'Z' then
+    if is_sorted(index) then
       is_member = redis.call('ZSCORE', key, source)
     else
       is_member = redis.call('SISMEMBER', key, source) == 1
     end
     if is_member then
-      removals[#removals + 1] = {index.kind == 'Z' and 'ZREM' or 'SREM', key, source}
+      removals[#removals + 1] = {is_sorted(index) and 'ZREM' or 'SREM', key, source}
     end
     return is_member
   end
@@ -181,6 +181,12 @@ for _, index in ipairs(schema) do
       if score then
         redis.call('ZSCORE', key, row_key)
         additions[#additions + 1] = {'ZADD', key, score, row_key}
+      end
+    elseif key and index.kind == 'G' then
+      local longitude, latitude = string.match(scores[index.field] or '', '^(%S+) (%S+)$')
+      redis.call('ZCARD', key)
+      if longitude then
+        additions[#additions + 1] = {'GEOADD', key, longitude, latitude, row_key}
       end
     elseif key then
       redis.call('SISMEMBER', key, row_key)

@@ -44,7 +44,7 @@ def save_call(change: Change, keyspace: Keyspace, extras: Iterable[Extra] = ()) 
     if change.former is not None:
         keys.append(key_bytes(keyspace.prefix + change.former))
     words: list[bytes | str | int] = [present(), change.mode, *change.expiry]
-    for group in (change.values, {name: repr(score) for name, score in change.scores.items()}, change.tokens):
+    for group in (change.values, {name: str(score) for name, score in change.scores.items()}, change.tokens):
         words.append(len(group))
         for name, value in group.items():
             words += (name, value)

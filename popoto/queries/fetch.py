@@ -7,8 +7,8 @@ from typing import Any, Final, Literal, NamedTuple
 
 import msgpack
 
-from popoto.fields.sources import Index, InRange
-from popoto.queries.plan import Group, Plan, Sourced, range_words
+from popoto.fields.sources import InCircle, Index, InRange
+from popoto.queries.plan import Group, Plan, Sourced, circle_words, range_words
 from popoto.queries.schema import Schema
 from popoto.storage import Call, Layout, Script, ask, layout
 
@@ -89,7 +89,7 @@ def _describe(
         return
     names = [prefix + key for key in source.keys]
     index = source.index
-    words += ("K" if index is None else "Z" if index.kind == "Z" else "S", len(names))
+    words += ("K" if index is None else "S" if index.kind == "U" else index.kind, len(names))
     if index is None:
         words += names
         return
@@ -97,6 +97,8 @@ def _describe(
     indexes.append(index)
     if isinstance(source.source, InRange):
         words += range_words(source.source)
+    elif isinstance(source.source, InCircle):
+        words += circle_words(source.source)
 
 
 async def count(schema: Schema, query: Plan) -> int:

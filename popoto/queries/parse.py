@@ -25,8 +25,7 @@ def parse(
     Raises:
         QueryException: naming the keyword and the nearest right ones.
     """
-    leaves = (condition(schema, name, value) for name, value in keywords.items() if name not in RESERVED)
-    where = AllOf((*leaves, *(expression(schema, one) for one in expressions)))
+    where = AllOf((*leaves(schema, keywords), *(expression(schema, one) for one in expressions)))
     wanted_values = keywords.get("values")
     order_by = keywords.get("order_by")
     return Wanted(
@@ -37,12 +36,27 @@ def parse(
     )
 
 
+def leaves(schema: Schema, keywords: Mapping[str, Any]) -> list[Condition]:
+    """The conditions of some keywords; several keywords of one field may make one."""
+    rest = {name: value for name, value in keywords.items() if name not in RESERVED}
+    found = []
+    for field in schema.fields.values():
+        try:
+            gathered = field.gathered(rest)
+        except ValueError as error:
+            raise QueryException(f"{schema.model_name}.{field.name} {error}") from error
+        if gathered is not None:
+            used, match = gathered
+            found.append(Condition(field.name, "near", {name: rest.pop(name) for name in sorted(used)}, match))
+    return found + [condition(schema, name, value) for name, value in rest.items()]
+
+
 def expression(schema: Schema, one: Any) -> Where:
     """A `Q` as a tree of conditions."""
     if not isinstance(one, Q):
         raise QueryException(f"{schema.model_name}: {one!r} is no condition; write Q(field=value) or field=value")
     if one.kind == "leaf":
-        return AllOf(tuple(condition(schema, name, value) for name, value in one.keywords.items()))
+        return AllOf(tuple(leaves(schema, one.keywords)))
     branches = tuple(expression(schema, branch) for branch in one.branches)
     if one.kind == "not":
         return Not(branches[0])

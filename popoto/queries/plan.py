@@ -9,7 +9,7 @@ from itertools import product
 from typing import Any, Literal
 
 from popoto.exceptions import QueryException
-from popoto.fields.sources import Index, InRange, InSets, Keyed, Source
+from popoto.fields.sources import InCircle, Index, InRange, InSets, Keyed, Source
 from popoto.keys import spellings
 from popoto.queries.schema import Schema
 from popoto.queries.where import AllOf, AnyOf, Condition, Not, Wanted, Where
@@ -132,6 +132,8 @@ def _keys(schema: Schema, condition: Condition, source: Source, equal: Mapping[s
         return tuple(f"{schema.model_name}:{part}" for part in source.parts)
     if isinstance(source, InSets):
         return tuple(source.index.key(schema.model_name, (part,)) for part in source.parts)
+    if isinstance(source, InCircle):
+        return (source.index.key(schema.model_name, ()),)
     missing = [name for name in source.index.partitions if name not in equal]
     if missing:
         raise QueryException(
@@ -166,3 +168,8 @@ def bound(score: float) -> str:
 def range_words(source: InRange) -> tuple[str, ...]:
     """A range as `select.lua` reads it."""
     return bound(source.low), bound(source.high), str(int(source.low_open)), str(int(source.high_open))
+
+
+def circle_words(source: InCircle) -> tuple[str, ...]:
+    """A circle as `select.lua` reads it: longitude, latitude and metres."""
+    return repr(source.centre[1]), repr(source.centre[0]), repr(source.metres)

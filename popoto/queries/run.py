@@ -10,6 +10,7 @@ from popoto.queries.fetch import MORE, PAGE_ROWS, select
 from popoto.queries.finish import ordered, satisfies
 from popoto.queries.plan import Plan
 from popoto.queries.schema import Schema
+from popoto.queries.where import Wanted, conditions
 from popoto.storage import ask, layout
 
 Hydrate = Callable[[str, Sequence[str], Sequence[bytes | None]], Any]
@@ -23,7 +24,8 @@ async def rows(schema: Schema, query: Plan, hydrate: Hydrate) -> list[Any]:
     here = await layout()
     strip = len(schema.keyspace(here).prefix)
     # Rows are in order already when the index is walked; else all are needed before the first is known.
-    early = limit is not None and (query.walk is not None or query.wanted.order is None)
+    ranked = any(condition.match.rank is not None for condition in conditions(query.wanted.where))
+    early = limit is not None and (query.walk is not None or (query.wanted.order is None and not ranked))
     most = min(limit, PAGE_ROWS) if early and limit is not None else PAGE_ROWS
     found: dict[str, Any] = {}
     seen: set[bytes] = set()
@@ -44,8 +46,21 @@ async def rows(schema: Schema, query: Plan, hydrate: Hydrate) -> list[Any]:
             most, cursor = most * 2 + limit_of(limit), b""
         if not cursor and page.cursor != MORE:
             break
-    result = ordered(list(found.values()), query.wanted.order)
+    result = _finished(list(found.values()), query.wanted)
     return result if limit is None else result[:limit]
+
+
+def _finished(found: list[Any], wanted: Wanted) -> list[Any]:
+    """The rows in order, with what their conditions note on them."""
+    result = ordered(found, wanted.order)
+    for match in [condition.match for condition in conditions(wanted.where)]:
+        if match.rank is not None and wanted.order is None:
+            result.sort(key=match.rank)
+        annotate = match.annotate
+        if annotate is not None:
+            for row in result:
+                annotate(row)
+    return result
 
 
 def limit_of(limit: int | None) -> int:

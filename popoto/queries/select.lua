@@ -3,8 +3,8 @@
 -- ARGV: action (rows, count or keys), 1 to pack rows, rows to return, 1 when more are not wanted, members to look at,
 --   the cursor or ''; order (none, up or down); number of fields, and of each name;
 --   the tree of sources: A (all of) or O (any of) with the number of branches and the branches, S (sets) with the
---   number of keys, Z (ranges) with that and low, high and 1 for each open end, K (named rows) with the number of keys
---   and the keys; the schema as entries.lua reads it: in order the index of each S and Z.
+--   number of keys, Z (ranges) with that and low, high and 1 for each open end, G (circles) with 1 and longitude,
+--   latitude and metres, K (named rows) with the number of keys and the keys; the schema as entries.lua reads it: in order the index of each S, Z and G.
 -- Returns the cursor to go on from, '' at the end, or `more` when rows were left out because no more were wanted; what
 --   was found (rows as {key, value, ...}, packed with cmsgpack when asked); the kind and cardinality of the driver.
 -- include: popoto.fields values.lua
@@ -44,6 +44,14 @@ local function take_source()
   end
   if source.kind ~= 'K' then
     indexed[#indexed + 1] = source
+  end
+  if source.kind == 'G' then
+    local search = {'GEOSEARCH', source.keys[1], 'FROMLONLAT', take(), take(), 'BYRADIUS', take(), 'm'}
+    source.kind, source.keys = 'K', redis.call(unpack(search))
+    source.has = {}
+    for _, member in ipairs(source.keys) do
+      source.has[member] = true
+    end
   end
   if source.kind == 'Z' then
     local low, high = take(), take()

@@ -36,6 +36,9 @@ def key_slot(argv: tuple[bytes, ...]) -> int | None:
     name = argv[0].upper()
     if name in (b"EVAL", b"EVALSHA"):
         return slot(argv[3]) if argv[2] != b"0" else None
+    if name == b"SCAN" and b"MATCH" in argv:
+        # The pattern begins with the hash tag of the keys that are looked for.
+        return slot(argv[argv.index(b"MATCH") + 1].replace(b"\\", b""))
     if name in _KEYLESS or len(argv) < 2 or name in (b"INFO", b"CLUSTER", b"SCRIPT", b"PUBSUB", b"PUBLISH", b"SCAN"):
         return None
     if name in (b"XGROUP", b"BITOP"):

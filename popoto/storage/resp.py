@@ -168,9 +168,12 @@ class _Described:
         self._info = Info(info.server, info.version, info.capabilities | self._claims, info.cluster, info.notes)
         return self._info
 
-    def _begin(self, batch: Batch, info: Info) -> Generator[Flush, list[Raw], list[Reply]]:
+    def _check_open(self) -> None:
         if self._closed:
             raise Unavailable("this backend is closed: connect again")
+
+    def _begin(self, batch: Batch, info: Info) -> Generator[Flush, list[Raw], list[Reply]]:
+        self._check_open()
         check(batch, info, one_slot=self._one_slot or info.cluster)
         return exchange(batch, self._known)
 
@@ -205,6 +208,7 @@ class RespBackend(_Described):
             return list(stop.value)
 
     def subscribe(self, channels: Sequence[bytes], patterns: Sequence[bytes] = (), /) -> Subscription:
+        self._check_open()
         _check_pubsub(self.info)
         return self.wire.subscribe(channels, patterns)
 
@@ -242,6 +246,7 @@ class AsyncRespBackend(_Described):
             return list(stop.value)
 
     async def subscribe(self, channels: Sequence[bytes], patterns: Sequence[bytes] = (), /) -> AsyncSubscription:
+        self._check_open()
         _check_pubsub(await self.describe())
         return await self.wire.subscribe(channels, patterns)
 

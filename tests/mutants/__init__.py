@@ -90,8 +90,8 @@ def popoto_aconnect(url: URL) -> AsyncBackend:
 
 @hookimpl
 def popoto_backend() -> Mapping[str, Any]:
-    """What the base can do."""
-    return popoto_fake.popoto_backend()
+    """What the bases may have."""
+    return popoto_redis.popoto_backend()
 
 
 @hookimpl
@@ -99,8 +99,4 @@ def popoto_conformance(url: URL) -> Mapping[str, Any]:
     """What the suite may do with a mutant: what it may do with the base."""
     if "mutant" in url.options:
         return {}
-    base: Any = getattr(popoto_fake, "popoto_conformance", None)
-    facts = dict(base(url=url)) if base else {}
-    # Its URL is not ours, and ours has a name, so that all connections see one store.
-    facts.pop("url", None)
-    return {"in_process": True, **facts}
+    return popoto_fake.popoto_conformance(url=url)

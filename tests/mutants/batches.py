@@ -198,13 +198,13 @@ class MergesEqualWrites(Mutant):
         return [placed[at] for at in origin]
 
 
-class RemembersStrings(Mutant):
-    """Answers with the string it read before, unless it wrote something since."""
+class RemembersReads(Mutant):
+    """Answers a reading command as it did before, unless it wrote something itself since."""
 
-    killed_by = "test_concurrency"
+    killed_by = "test_drivers"
 
     def __init__(self) -> None:
-        self.known: dict[bytes, Reply] = {}
+        self.known: dict[tuple[bytes, ...], Reply] = {}
 
     def execute(self, batch: Batch) -> Executing:
         replies: list[Reply] = yield batch
@@ -212,6 +212,6 @@ class RemembersStrings(Mutant):
             self.known.clear()
             return replies
         return [
-            self.known.setdefault(step.keys[0], reply) if word(step) in {b"GET", b"STRLEN"} and step.keys else reply
+            self.known.setdefault(step.argv, reply) if isinstance(step, Command) and step.keys else reply
             for step, reply in zip(batch, replies, strict=True)
         ]

@@ -29,6 +29,15 @@ class InventsName(Mutant):
         return replace(info, capabilities=info.capabilities | {"telepathy"})
 
 
+class ClaimsUnannounced(Mutant):
+    """Claims what its plug-in does not announce."""
+
+    killed_by = "test_capabilities"
+
+    def info(self, info: Info) -> Info:
+        return replace(info, capabilities=info.capabilities | {"persistent"})
+
+
 class RunsWhatItDeclines(Mutant):
     """Runs geospatial commands although it does not claim them."""
 

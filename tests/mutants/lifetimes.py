@@ -9,7 +9,7 @@ from popoto.exceptions import Unavailable
 class ClosesOnce(Mutant):
     """Fails when it is closed again."""
 
-    killed_by = "test_errors"
+    killed_by = "test_batches"
 
     def close(self, times: int) -> Closing:
         if times > 1:
@@ -20,7 +20,7 @@ class ClosesOnce(Mutant):
 class WorksAfterClose(Mutant):
     """Opens its connections again when it is used after it was closed."""
 
-    killed_by = "test_errors"
+    killed_by = "test_batches"
 
     def close(self, times: int) -> Closing:
         yield "wire"

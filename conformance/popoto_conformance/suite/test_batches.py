@@ -37,7 +37,16 @@ async def test_replies_stand_in_the_order_of_their_steps(k: Keys) -> None:
 
 @case()
 async def test_steps_run_in_order_and_see_one_another(k: Keys) -> None:
-    batch = [set_(k(), "1"), get(k()), set_(k(), "2"), get(k()), delete(k()), get(k()), set_(k(), "3", only="NX"), get(k())]
+    batch = [
+        set_(k(), "1"),
+        get(k()),
+        set_(k(), "2"),
+        get(k()),
+        delete(k()),
+        get(k()),
+        set_(k(), "3", only="NX"),
+        get(k()),
+    ]
     exactly(await ask_all(batch), [True, b"1", True, b"2", 1, None, True, b"3"])
 
 
@@ -143,9 +152,7 @@ def test_closing_twice_is_fine_and_use_after_it_is_unavailable(
     driver.runner.run(closed())
 
 
-def test_a_closed_connection_opens_again_when_used(
-    driver: Driver, connect: Callable[..., Connection], k: Keys
-) -> None:
+def test_a_closed_connection_opens_again_when_used(driver: Driver, connect: Callable[..., Connection], k: Keys) -> None:
     connection = connect()
     driver.run(connection, ask(exists(k())))
     driver.close(connection)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from popoto.exceptions import CapabilityError
-from popoto.storage import CAPABILITIES, Connection, Guard, Info, Step, Txn, ask, ask_all
+from popoto.storage import CAPABILITIES, Command, Connection, Guard, Info, Step, Txn, ask, ask_all
 from popoto.storage import plugins as installed
 from popoto.storage.capabilities import BASE
 from popoto.storage.commands.bitmaps import bitcount, getbit, setbit
@@ -63,7 +63,7 @@ def test_the_backend_says_who_it_is_and_claims_known_capabilities(driver: Driver
     info = described(driver, connection)
     assert info.server and isinstance(info.server, str), info
     assert isinstance(info.version, str) and isinstance(info.capabilities, frozenset), info
-    exactly(info.capabilities - CAPABILITIES.keys(), frozenset())
+    exactly(sorted(info.capabilities - set(CAPABILITIES)), [])
     assert BASE not in info.capabilities, "the base is not claimed: every backend has it"
     assert info == described(driver, connection)
 
@@ -79,7 +79,7 @@ def test_nothing_is_claimed_that_the_plugin_does_not_announce(store: Store) -> N
     if not known:
         raise not_applicable("no entry point announces the plug-in")
     exactly([one.error for one in known], [""])
-    exactly(store.info.capabilities - known[0].capabilities, frozenset())
+    exactly(sorted(store.info.capabilities - known[0].capabilities), [])
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_a_transaction_needs_what_its_commands_need(driver: Driver, connection: 
         raise not_applicable("every capability of a command is claimed")
     for capability in missing:
         (step, *_) = SPECIMENS[capability](k)
-        assert not isinstance(step, Txn) and hasattr(step, "argv"), step
+        assert isinstance(step, Command), step
         with pytest.raises(CapabilityError):
             driver.run(connection, ask(Txn([hset(k("row"), {"f": "1"}), step])))
     exactly(driver.run(connection, ask(exists(k("row")))), False)

@@ -93,9 +93,7 @@ def test_tasks_get_their_own_replies(connection: Connection, runner: asyncio.Run
     exactly(sorted(sums), list(range(1, 601)))
 
 
-def test_a_cancelled_caller_leaves_no_reply_behind(
-    connection: Connection, runner: asyncio.Runner, k: Keys
-) -> None:
+def test_a_cancelled_caller_leaves_no_reply_behind(connection: Connection, runner: asyncio.Runner, k: Keys) -> None:
     async def cancelled(turn: int) -> None:
         task = asyncio.create_task(connection.arun(ask_all([set_(k("v"), b"x" * 50_000), get(k("v"))])))
         for _ in range(1 + turn % 7):
@@ -177,9 +175,7 @@ def test_a_guarded_transaction_is_seen_whole(
 
 
 @pytest.mark.needs("lua")
-def test_a_script_is_seen_whole(
-    driver: Driver, connect: Callable[..., Connection], k: Keys, switching: None
-) -> None:
+def test_a_script_is_seen_whole(driver: Driver, connect: Callable[..., Connection], k: Keys, switching: None) -> None:
     seen_whole(driver, connect, k, lambda connection, _: _forget(connection.run(ask(call(BUMP, [k("a"), k("b")])))))
 
 
@@ -203,9 +199,7 @@ def test_transactions_of_several_threads_do_not_mix(
 
 
 @pytest.mark.needs("lua")
-def test_scripts_of_several_threads_do_not_mix(
-    connect: Callable[..., Connection], k: Keys, switching: None
-) -> None:
+def test_scripts_of_several_threads_do_not_mix(connect: Callable[..., Connection], k: Keys, switching: None) -> None:
     connections = [connect() for _ in range(WORKERS)]
     sums: list[int] = []
 
@@ -218,9 +212,7 @@ def test_scripts_of_several_threads_do_not_mix(
 
 
 @pytest.mark.needs("lua")
-def test_one_of_many_claimants_wins(
-    connect: Callable[..., Connection], k: Keys, switching: None
-) -> None:
+def test_one_of_many_claimants_wins(connect: Callable[..., Connection], k: Keys, switching: None) -> None:
     connections = [connect() for _ in range(WORKERS)]
     rounds = 15
     barrier = threading.Barrier(WORKERS)

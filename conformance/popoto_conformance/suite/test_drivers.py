@@ -51,9 +51,7 @@ def test_a_plan_gives_its_answer(driver: Driver, connection: Connection, k: Keys
     exactly(driver.run(connection, tour(names(k, 1)[0])), ANSWER)
 
 
-def test_plans_together_give_the_answers_that_each_gives_alone(
-    driver: Driver, connection: Connection, k: Keys
-) -> None:
+def test_plans_together_give_the_answers_that_each_gives_alone(driver: Driver, connection: Connection, k: Keys) -> None:
     exactly(driver.run(connection, together([tour(key) for key in names(k, 40)])), [ANSWER] * 40)
 
 
@@ -177,6 +175,9 @@ def test_what_one_driver_writes_the_other_reads(connection: Connection, runner: 
     sync, other = Driver("sync", runner), Driver("async", runner)
     for turn in range(5):
         sync.run(connection, ask(set_(k(), b"sync%d" % turn)))
+        # Whoever keeps what it read, and does not see what others write, shows at its next reading.
+        exactly(sync.run(connection, ask(get(k()))), b"sync%d" % turn)
         exactly(other.run(connection, ask(get(k()))), b"sync%d" % turn)
         other.run(connection, ask(set_(k(), b"async%d" % turn)))
+        exactly(other.run(connection, ask(get(k()))), b"async%d" % turn)
         exactly(sync.run(connection, ask(get(k()))), b"async%d" % turn)

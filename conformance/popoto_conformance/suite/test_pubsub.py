@@ -65,7 +65,15 @@ def test_messages_keep_their_order_and_their_bytes(
     driver: Driver, connection: Connection, k: Keys, listen: Listen
 ) -> None:
     listener = listen(k())
-    payloads = [b"", b"\xff\xfe", b"\x00\r\n", "é".encode(), b"1", bytes(range(256)) * 40, *(b"%d" % n for n in range(50))]
+    payloads = [
+        b"",
+        b"\xff\xfe",
+        b"\x00\r\n",
+        "é".encode(),
+        b"1",
+        bytes(range(256)) * 40,
+        *(b"%d" % n for n in range(50)),
+    ]
     exactly(driver.run(connection, ask_all([publish(k(), one) for one in payloads])), [1] * len(payloads))
     for payload in payloads:
         message = listener.get()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from popoto.exceptions import ReplyError, ScriptError, WrongType
-from popoto.storage import Call, ask, ask_all, round_trips
+from popoto.storage import Call, Step, ask, ask_all, round_trips
 from popoto.storage.commands.hashes import hget, hset
 from popoto.storage.commands.keys import exists
 from popoto.storage.commands.lists import lrange, rpush
@@ -91,7 +91,12 @@ async def test_half_forgotten_scripts_of_one_batch_keep_their_order(k: Keys) -> 
 @case("lua")
 async def test_forgotten_scripts_among_commands_keep_their_place(k: Keys) -> None:
     await ask(script_flush())
-    batch = [rpush(k(), "first"), Call(NOTE, [k()], ["second"]), rpush(k(), "third"), Call(NOTE, [k()], ["fourth"])]
+    batch: list[Step] = [
+        rpush(k(), "first"),
+        Call(NOTE, [k()], ["second"]),
+        rpush(k(), "third"),
+        Call(NOTE, [k()], ["fourth"]),
+    ]
     exactly(await ask_all(batch), [1, 2, 3, 4])
     exactly(await ask(lrange(k(), 0, -1)), [b"first", b"second", b"third", b"fourth"])
 
@@ -99,7 +104,7 @@ async def test_forgotten_scripts_among_commands_keep_their_place(k: Keys) -> Non
 @case("lua")
 async def test_a_script_forgotten_within_a_batch_keeps_its_place(k: Keys) -> None:
     await ask(call(NOTE, [k()], ["0"]))
-    batch = [Call(NOTE, [k()], ["1"]), script_flush(), Call(NOTE, [k()], ["2"]), rpush(k(), "3")]
+    batch: list[Step] = [Call(NOTE, [k()], ["1"]), script_flush(), Call(NOTE, [k()], ["2"]), rpush(k(), "3")]
     replies = await ask_all(batch)
     exactly([replies[0], replies[1]], [2, True])
     exactly(await ask(lrange(k(), 0, -1)), [b"0", b"1", b"2", b"3"])
@@ -116,7 +121,9 @@ async def test_a_known_script_among_others_is_one_round_trip(k: Keys) -> None:
 
 @case("lua")
 async def test_five_thousand_arguments(k: Keys) -> None:
-    exactly(await ask(call(WORDS, [k()], [b"x" * (n % 7) for n in range(5000)])), [5000, sum(n % 7 for n in range(5000))])
+    exactly(
+        await ask(call(WORDS, [k()], [b"x" * (n % 7) for n in range(5000)])), [5000, sum(n % 7 for n in range(5000))]
+    )
 
 
 @case("lua")
@@ -152,7 +159,7 @@ async def test_an_error_that_a_script_returns_keeps_its_code(k: Keys) -> None:
 @case("lua")
 async def test_an_error_of_a_script_stops_no_batch(k: Keys) -> None:
     await ask(hset(k("hash"), {"f": "1"}))
-    batch = [incrby(k(), 1), Call(READ, [k("hash")]), incrby(k(), 1), Call(NOTE, [k("list")], ["x"])]
+    batch: list[Step] = [incrby(k(), 1), Call(READ, [k("hash")]), incrby(k(), 1), Call(NOTE, [k("list")], ["x"])]
     one, error, two, length = await ask_all(batch, errors="return")
     exactly([one, two, length], [1, 2, 1])
     exactly(type(error), WrongType)

@@ -125,6 +125,8 @@ async def test_ranks_and_ranges_by_place(k: Keys) -> None:
     exactly([await ask(zrank(k(), member)) for member in FIVE], [0, 1, 2, 3, 4])
     exactly(await ask(zrange(k(), 1, 2)), [(b"b", 2.0), (b"c", 3.0)])
     exactly(await ask(zrange(k(), -2, -1)), [(b"d", 4.0), (b"e", 5.0)])
+    exactly(await ask(zrange(k(), 1, -3)), [(b"b", 2.0), (b"c", 3.0)])
+    exactly(await ask(zrange(k(), 2, -3, reverse=True)), [(b"c", 3.0)])
     exactly(await ask(zrange(k(), 3, 100)), [(b"d", 4.0), (b"e", 5.0)])
     exactly(await ask(zrange(k(), 4, 2)), [])
     exactly(await ask(zrange(k(), 0, 1, reverse=True)), [(b"e", 5.0), (b"d", 4.0)])
@@ -184,6 +186,13 @@ async def test_ranges_by_text(k: Keys) -> None:
     exactly(await ask(zrangebylex(k(), "[ab", "[b")), [b"ab", b"b"])
     exactly(await ask(zrangebylex(k(), "(ab", "(c")), [b"b", b"ba"])
     exactly(await ask(zrangebylex(k(), "-", "+", offset=1, count=2)), [b"ab", b"b"])
+
+
+@case()
+async def test_zrem_removes_every_member_it_names(k: Keys) -> None:
+    await ask(zadd(k(), FIVE))
+    exactly(await ask(zrem(k(), "e", "none", "a", "c", "a")), 3)
+    exactly(await ask(zrange(k(), 0, -1)), [(b"b", 2.0), (b"d", 4.0)])
 
 
 @case()

@@ -5,7 +5,12 @@ from __future__ import annotations
 import pytest
 
 from popoto.exceptions import ReplyError
-from popoto.storage import ask
+from popoto.storage import ask, ask_all
+from popoto.storage.commands.hashes import hset
+from popoto.storage.commands.keys import delete
+from popoto.storage.commands.lists import rpush
+from popoto.storage.commands.sets import sadd
+from popoto.storage.commands.sorted_sets import zadd
 from popoto.storage.commands.strings import append, get, incrby, mget, set_, strlen
 from popoto_conformance.cases import Keys, case, exactly
 
@@ -61,6 +66,24 @@ async def test_incrby_gives_the_sum(k: Keys) -> None:
     with pytest.raises(ReplyError):
         await ask(incrby(k(), 1))
     exactly(await ask(get(k())), b"text")
+
+
+@case()
+async def test_a_sum_that_does_not_fit_is_an_error_and_changes_nothing(k: Keys) -> None:
+    for limit, step in ((2**63 - 1, 1), (-(2**63), -1)):
+        await ask(set_(k(), limit))
+        with pytest.raises(ReplyError):
+            await ask(incrby(k(), step))
+        exactly(await ask(get(k())), b"%d" % limit)
+        exactly(await ask(incrby(k(), -step)), limit - step)
+
+
+@case()
+async def test_a_string_replaces_whatever_the_key_held(k: Keys) -> None:
+    for held in (hset(k(), {"f": "1"}), rpush(k(), "a"), sadd(k(), "a"), zadd(k(), {"a": 1.0})):
+        await ask_all([delete(k()), held])
+        exactly(await ask(set_(k(), "text")), True)
+        exactly(await ask(get(k())), b"text")
 
 
 @case()

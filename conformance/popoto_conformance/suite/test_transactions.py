@@ -156,10 +156,10 @@ async def test_guards_compare_bytes(k: Keys) -> None:
 
 @case("lua")
 async def test_what_has_expired_is_absent_to_a_guard(k: Keys) -> None:
-    await ask_all([set_(k(), 1), pexpire(k(), 20)])
-    exactly(await ask(Txn([incrby(k("n"), 1)], [Guard("absent", k())])), Refused(0))
+    claim = Txn([incrby(k("n"), 1)], [Guard("absent", k())])
+    exactly(await ask_all([set_(k(), 1), pexpire(k(), 20), claim]), [True, True, Refused(0)])
     await pause(0.05)
-    exactly(await ask(Txn([incrby(k("n"), 1)], [Guard("absent", k())])), [1])
+    exactly(await ask(claim), [1])
 
 
 @case("lua")
@@ -183,6 +183,13 @@ async def test_a_guarded_transaction_with_a_large_command(k: Keys) -> None:
     values = {f"f{n}": str(n) for n in range(2000)}
     exactly(await ask(Txn([hset(k(), values)], [Guard("absent", k())])), [2000])
     exactly(await ask(hget(k(), "f1999")), b"1999")
+
+
+@case()
+async def test_an_expiry_in_the_past_removes_at_once_inside_too(k: Keys) -> None:
+    await ask(set_(k(), "x"))
+    exactly(await ask(Txn([pexpire(k(), 0), exists(k()), incrby(k(), 1)])), [True, False, 1])
+    exactly(await ask(get(k())), b"1")
 
 
 @case()

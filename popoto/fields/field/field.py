@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import difflib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -16,7 +16,7 @@ from popoto.exceptions import ModelException
 from popoto.fields.conversion import convert
 from popoto.fields.expressions import Expression
 from popoto.fields.lookups import PLAIN, Lookup, set_lookups
-from popoto.fields.sources import Index
+from popoto.fields.sources import Index, Match
 from popoto.fields.variables import T
 from popoto.keys import field_tag
 
@@ -95,6 +95,8 @@ class Field(Generic[T]):
         self.encode: Callable[[Any], bytes] = encoder(type)
         self.decode: Callable[[bytes], Any] = decoder(type)
         self.code = value_code(type)
+        # A value of just this type needs no conversion.
+        self.settled_type: Any = type
         self.index: Index | None = None
         self.lookups: dict[str, Lookup] = dict(PLAIN)
 
@@ -231,8 +233,12 @@ class Field(Generic[T]):
         """What filters may ask, by the name behind the double underscore; "" is equality."""
         return set_lookups(self.index) if self.index is not None else dict(PLAIN)
 
-    def score(self, value: Any) -> float | None:
+    def score(self, value: Any) -> float | str | None:
         """The value's place in a sorted set; None for a field that has none."""
+        return None
+
+    def gathered(self, keywords: Mapping[str, Any]) -> tuple[set[str], Match] | None:
+        """What several keywords of a filter ask of the field together: those used and the match; None for nothing."""
         return None
 
     def get_filter_query_params(self, field_name: str) -> set[str]:
