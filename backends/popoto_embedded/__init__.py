@@ -113,7 +113,10 @@ def popoto_backend() -> Mapping[str, Any]:
 
 @hookimpl
 def popoto_conformance(url: URL) -> Mapping[str, Any]:
-    """How the conformance suite crashes and restarts the server."""
+    """How the conformance suite crashes and restarts the server; several connections share a throw-away one."""
+    if settings(url).ephemeral:
+        shared = f"embedded://{opened(url).directory}"
+        return {"url": shared, "restart": lambda: restart(url)}
     return {"restart": lambda: restart(url)}
 
 

@@ -18,7 +18,7 @@ from popoto.models.writing import present, save_call
 from popoto.storage import Call, Script, ask, ask_all, layout
 from popoto.storage.commands.keys import scan, type_of
 from popoto.storage.commands.sets import sscan
-from popoto.storage.commands.sorted_sets import zscan, zscan_members
+from popoto.storage.commands.sorted_sets import zmembers, zscan
 
 if TYPE_CHECKING:
     from popoto.models.model import Model
@@ -50,17 +50,18 @@ async def examine(model: type[Model], batch_size: int, *, removing: bool, progre
         nonlocal seen
         strays, cursor = 0, 0
         while True:
-            cursor, members = await _members(key, index, cursor, size)
+            members, cursor, ended = await _members(key, index, cursor, size)
+            words = meta.schema_words(keyspace.prefix, [] if index is None else [index])
             for start in range(0, len(members), size):
                 some = members[start : start + size]
-                words = meta.schema_words(keyspace.prefix, [] if index is None else [index])
                 found = await ask(Call(CLEAN if removing else CHECK, [key], [int(removing), len(some), *some, *words]))
                 # What the ledger will take out is no stray: a query or a count does not see it already.
                 strays += sum(1 for member in found if member not in expired)
+                cursor -= len(found) if removing and _is_sorted(index) else 0
                 seen += len(some)
                 if progress is not None:
                     progress(seen)
-            if cursor == 0:
+            if ended:
                 return strays
 
     report["class_set"] = await strays_of(keyspace.class_set, None)
@@ -159,10 +160,17 @@ async def _expired(keyspace: Keyspace) -> set[bytes]:
             return expired
 
 
-async def _members(key: bytes, index: Index | None, cursor: int, size: int) -> tuple[int, list[bytes]]:
-    if index is not None and index.kind in _FAMILIES:
-        return await ask(zscan_members(key, cursor, count=size))
-    return await ask(sscan(key, cursor, count=size))
+def _is_sorted(index: Index | None) -> bool:
+    return index is not None and index.kind in _FAMILIES
+
+
+async def _members(key: bytes, index: Index | None, cursor: int, size: int) -> tuple[list[bytes], int, bool]:
+    """Some members, where to go on, and whether these were the last; a sorted set is walked by place."""
+    if _is_sorted(index):
+        members = await ask(zmembers(key, cursor, cursor + size - 1))
+        return members, cursor + len(members), len(members) < size
+    cursor, members = await ask(sscan(key, cursor, count=size))
+    return members, cursor, cursor == 0
 
 
 async def _index_keys(meta: Options, keyspace: Keyspace, index: Index) -> list[bytes]:

@@ -23,7 +23,7 @@ _CLASSES: Final[dict[str, type[ReplyError]]] = {
 }
 _CODE: Final = re.compile(r"^-?\s*([A-Z][A-Z0-9_]*)[ :]?\s*(.*)", re.DOTALL)
 # Redis 6.2 wraps an error that is raised inside a script, and so hides its code in the text.
-_IN_SCRIPT: Final = re.compile(r"^(?:ERR )?Error (?:running|compiling) script[^@]*(?:@\w+:\s*\d+:)?\s*(.*)$", re.DOTALL)
+_IN_SCRIPT: Final = re.compile(r"^(?:ERR )?Error (?:running|compiling) script[^@]*(?:@\w+:\s*\d+:\s*)*(.*)$", re.DOTALL)
 _CLIENT_CODES: Final[dict[str, str]] = {
     "NoScriptError": "NOSCRIPT",
     "ReadOnlyError": "READONLY",

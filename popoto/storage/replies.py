@@ -81,12 +81,6 @@ def pairs(raw: Any) -> list[tuple[bytes, float]]:
     return [(member, float(value)) for member, value in zip(items, items, strict=True)]
 
 
-def pair_members(raw: Any) -> list[bytes]:
-    """Members of pairs, flat as in RESP2 or nested as in RESP3."""
-    rows = list(raw or ())
-    return [row[0] for row in rows] if rows and isinstance(rows[0], list | tuple) else rows[::2]
-
-
 def positions(raw: Any) -> list[tuple[float, float] | None]:
     """Longitude and latitude of each member, None in the place of what is missing."""
     return [None if item is None else (float(item[0]), float(item[1])) for item in raw]

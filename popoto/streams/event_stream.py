@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from popoto import clock
 from popoto.exceptions import ModelException
-from popoto.keys import part, text
+from popoto.keys import text
 from popoto.models.extras import Extra
 from popoto.storage.commands.streams import xadd
 
@@ -53,7 +53,7 @@ class EventStreamMixin:
         if self._stream_partition_field is None:
             return key
         value = self._value(self._stream_partition_field)
-        return key if value is None else f"{key}:{part(value)}"
+        return key if value is None else f"{key}:{text(value)}"
 
     def _value(self, name: str) -> Any:
         if name not in self._meta.fields:

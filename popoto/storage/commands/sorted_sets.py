@@ -115,10 +115,9 @@ def zscan(key: Arg, cursor: int, *, match: Arg | None = None, count: int = 100) 
     return Command("ZSCAN", key, cursor, *words, "COUNT", count, keys=(key,), shape=replies.scanned(replies.pairs))
 
 
-def zscan_members(key: Arg, cursor: int, *, count: int = 100) -> Command[tuple[int, list[bytes]]]:
-    """One step of a walk over a sorted set without its scores, which fakeredis spells as text in a geospatial index."""
-    words = ("ZSCAN", key, cursor, "COUNT", count)
-    return Command(*words, keys=(key,), shape=replies.scanned(replies.pair_members))
+def zmembers(key: Arg, start: int, stop: int) -> Command[list[bytes]]:
+    """Members by place without their scores, both ends included."""
+    return Command("ZRANGE", key, start, stop, keys=(key,), shape=replies.members)
 
 
 def zunionstore(
