@@ -16,7 +16,7 @@ def arguments(url: str, *pytest_args: str) -> list[str]:
     An ini file of our own and no conftest keep the settings of the project in the current directory out.
     """
     own = ["-c", str(HOME / "conformance.ini"), "--rootdir", str(HOME), "--noconftest"]
-    quiet = ["-p", "no:cacheprovider", "-p", "no:asyncio"]
+    quiet = ["-p", "no:cacheprovider", "-p", "no:asyncio", "-p", "no:popoto"]
     suite = ["--pyargs", "popoto_conformance", "-p", "popoto_conformance.plugin", "--backend", url]
     return [*own, *quiet, *suite, *pytest_args]
 

@@ -6,6 +6,7 @@ from popoto.fields.field import Field
 from popoto.fields.geo_field import GeoField
 from popoto.fields.indexed_field import IndexedField
 from popoto.fields.key_field import KeyField
+from popoto.fields.relationship import Relationship
 from popoto.fields.sorted_field import SortedField
 from popoto.fields.sorted_key_field import SortedKeyField
 from popoto.fields.typed_fields import (
@@ -40,6 +41,7 @@ __all__ = [
     "IntField",
     "KeyField",
     "ListField",
+    "Relationship",
     "SetField",
     "SortedField",
     "SortedKeyField",

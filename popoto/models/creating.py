@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from popoto.exceptions import ModelException, ReplyError, StaleObjectError
@@ -73,3 +73,30 @@ async def refresh(instance: Model) -> None:
     for field in instance._meta.field_names:
         instance.__dict__.pop(field, None)
     instance.__dict__["_raw"] = found._raw
+
+
+async def fetch(instance: Model, name: str) -> Any:
+    """Load a related row."""
+    meta = instance._meta
+    if name not in meta.relationship_field_names:
+        raise ModelException(
+            f"{meta.model_name}.{name} is no relationship{meta.near(name, meta.relationship_field_names)}"
+        )
+    field: Any = meta.fields[name]
+    value = field.stored(instance)
+    if not isinstance(value, str):
+        return value
+    (related,) = await by_keys(field.model, [value], skip_none=False)
+    return field.loaded(instance, value, related)
+
+
+async def prefetch(model: type[Model], rows: Sequence[Any], names: Sequence[str]) -> None:
+    """Load the related rows of many rows, each relationship in one batch; a dangling reference stays a key."""
+    for name in names:
+        field: Any = model._meta.fields[name]
+        keys = [(row, value) for row in rows if isinstance(value := field.stored(row), str)]
+        wanted = list(dict.fromkeys(key for _, key in keys))
+        found = dict(zip(wanted, await by_keys(field.model, wanted, skip_none=False), strict=True))
+        for row, key in keys:
+            if found[key] is not None:
+                row.__dict__[name] = found[key]

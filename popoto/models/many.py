@@ -127,6 +127,17 @@ class Many:
         """`update_or_create` for asyncio."""
         return await cls._arun(creating.update_or_create(cls, defaults, lookup))  # type: ignore
 
+    async def async_fetch(self, field_name: str) -> Any:
+        """Load the row that a relationship refers to.
+
+        Returns:
+            The related instance, or None where the relationship is None.
+
+        Raises:
+            ModelException: when the field is no relationship, or refers to a row that is not stored.
+        """
+        return await self._arun(creating.fetch(self, field_name))  # type: ignore
+
     def refresh(self) -> None:
         """Read the row anew and forget what was assigned since.
 

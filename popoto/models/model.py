@@ -135,7 +135,7 @@ class Model(Many, Upkeep, metaclass=ModelBase):
         parts = []
         for name in self._meta.explicit_fields:
             try:
-                text = repr(getattr(self, name))
+                text = repr(self._meta.fields[name].compared(self))
             except ModelException:
                 text = "<unreadable>"
             parts.append(f"{name}={text if len(text) <= 60 else text[:57] + '...'}")
@@ -309,7 +309,7 @@ class Model(Many, Upkeep, metaclass=ModelBase):
             if name not in meta.fields:
                 raise ModelException(f"{meta.model_name} has no field {name!r}{meta.near(name)}")
         unwanted = set(exclude)
-        return {name: getattr(self, name) for name in chosen if name not in unwanted}
+        return {name: meta.fields[name].compared(self) for name in chosen if name not in unwanted}
 
     # -- reading
 

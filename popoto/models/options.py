@@ -59,7 +59,7 @@ class Options:
             name for name, field in self.fields.items() if _kind(field) in ("S", "U") and not field.key
         }
         self.geo_field_names = {name for name, field in self.fields.items() if _kind(field) == "G"}
-        self.relationship_field_names: set[str] = set()
+        self.relationship_field_names = {name for name, field in self.fields.items() if field.code == "r"}
         self.key_order = tuple(sorted(self.key_field_names))
         self.abstract = bool(meta.get("abstract", False))
         self.order_by: str | None = meta.get("order_by")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from popoto.exceptions import QueryException
 from popoto.fields.expressions import Q
+from popoto.models import creating
 from popoto.models.reading import by_keys, class_keys, class_size, key_text
 from popoto.queries import parse, run
 from popoto.queries.finish import satisfies
@@ -67,7 +68,18 @@ class Query(Generic[M]):
         wanted = parse.parse(self._model._meta, given, also)
         # A partition that is not named is refused here, not when the answer is looked at.
         self._planned(wanted)
-        return Query(self._model, wanted, given, also)
+        return Query(self._model, replace(wanted, prefetch=self._wanted.prefetch), given, also)
+
+    def prefetch(self, *names: str) -> Query[M]:
+        """The rows, with the rows that these relationships refer to loaded in one further round trip each."""
+        meta = self._model._meta
+        for name in names:
+            if name not in meta.relationship_field_names:
+                raise QueryException(
+                    f"{meta.model_name}.{name} is no relationship{meta.near(name, meta.relationship_field_names)}"
+                )
+        wanted = replace(self._wanted, prefetch=(*self._wanted.prefetch, *names))
+        return Query(self._model, wanted, self._given, self._also)
 
     def exclude(self, *conditions: Q, **kwargs: Any) -> Query[M]:
         """The rows that do not satisfy all of these conditions and keywords together."""
@@ -238,8 +250,9 @@ class Query(Generic[M]):
 
     async def _fetching(self) -> list[Any]:
         rows = await run.rows(self._model._meta, self._planned(), self._model._from_row)
+        await creating.prefetch(self._model, rows, self._wanted.prefetch)
         names = self._wanted.values
-        return rows if not names else [{name: getattr(row, name) for name in names} for row in rows]
+        return rows if not names else [{name: _plain(row, name) for name in names} for row in rows]
 
     def _counting(self, kwargs: dict[str, Any]) -> Op[int]:
         return (self.filter(**kwargs) if kwargs else self)._counted()
@@ -280,3 +293,8 @@ class Query(Generic[M]):
                 "narrow it, or use filter()"
             )
         return rows[0] if rows else None
+
+
+def _plain(row: Any, name: str) -> Any:
+    """A field's value for a dictionary: a relationship as its key."""
+    return row._meta.fields[name].compared(row)

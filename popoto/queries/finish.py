@@ -12,7 +12,7 @@ T = TypeVar("T")
 def satisfies(row: Any, where: Where) -> bool:
     """Whether a row's own values satisfy the conditions; the index was only a hint."""
     if isinstance(where, Condition):
-        return where.match.test(getattr(row, where.field))
+        return where.match.test(row._meta.fields[where.field].compared(row))
     if isinstance(where, Not):
         return not satisfies(row, where.branch)
     if isinstance(where, AllOf):
@@ -29,5 +29,5 @@ def ordered(rows: list[T], order: tuple[str, bool] | None) -> list[T]:
 
 
 def _place(row: Any, name: str) -> tuple[bool, Any, str]:
-    value = getattr(row, name)
+    value = row._meta.fields[name].compared(row)
     return (value is not None, 0 if value is None else value, row.pk)

@@ -70,9 +70,11 @@ class Wanted:
         order: a field name and whether the order descends; None for no order.
         limit: the most rows to return; None for all.
         values: the names to return as dictionaries; None for instances.
+        prefetch: the relationships whose rows are loaded too.
     """
 
     where: AllOf = AllOf()
     order: tuple[str, bool] | None = None
     limit: int | None = None
     values: tuple[str, ...] | None = None
+    prefetch: tuple[str, ...] = ()

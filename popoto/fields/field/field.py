@@ -213,6 +213,10 @@ class Field(Generic[T]):
         """
         return None if value is None else self.convert(value)
 
+    def compared(self, instance: Any) -> Any:
+        """The instance's value as lookups compare it."""
+        return getattr(instance, self.name)
+
     def format_value_pre_save(self, value: Any, skip_auto_now: bool = False) -> Any:
         """The value as it is to be saved: the place where a field renews itself."""
         return value

@@ -21,6 +21,15 @@ MOST_STEPS: Final = 512
 MOST_AT_ONCE: Final = 8
 
 
+def in_event_loop() -> bool:
+    """Whether the caller runs inside an event loop, which a blocking call would stop."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
 async def arun(plan: Op[R], lane: Lane, layout: Layout = PLAIN) -> R:
     """Run a plan to its end and return its result."""
     running = Running(plan)

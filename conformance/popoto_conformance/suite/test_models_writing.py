@@ -1,0 +1,160 @@
+"""Models, written: rows and index entries are made, moved, renamed and removed by one script each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from popoto import KeyMutationError, ModelException, StaleObjectError, connection, round_trips
+from popoto.storage import ask, ask_all
+from popoto.storage.commands.hashes import hgetall
+from popoto.storage.commands.keys import exists
+from popoto.storage.commands.sets import smembers
+from popoto.storage.commands.sorted_sets import zrange
+from popoto_conformance.cases import exactly
+from popoto_conformance.shelf import Shelf
+
+pytestmark = pytest.mark.needs("lua")
+
+
+def stored(key: str) -> Any:
+    """A stored hash."""
+    return connection().run(ask(hgetall(key)))
+
+
+def members(shelf: Shelf, *indexes: str) -> list[set[bytes]]:
+    """The members of index sets of the model."""
+    return [set(one) for one in connection().run(ask_all([smembers(shelf.index(index)) for index in indexes]))]
+
+
+def test_a_created_row_and_its_entries_are_stored(shelf: Shelf) -> None:
+    made = shelf.run(shelf.model, "create", name="a:b", kind="x", code="1", rank=1.5)
+    key = f"{shelf.name}:a{{&#58;}}b"
+    exactly(made.pk, key)
+    row = stored(key)
+    exactly(row[b"name"], b"\xa3a:b")
+    exactly(row[b"kind"], b"\xa1x")
+    exactly(members(shelf, "$IndexF::kind:x", "$UniquF::code:1"), [{key.encode()}, {key.encode()}])
+    scores = connection().run(ask(zrange(shelf.index("$SortF::rank:x"), 0, -1)))
+    exactly(scores, [(key.encode(), 1.5)])
+
+
+def test_a_save_moves_the_entries_that_changed(shelf: Shelf) -> None:
+    made = shelf.run(shelf.model, "create", name="a", kind="x", code="1", rank=1.5)
+    made.kind, made.code = "y", "2"
+    exactly(shelf.run(made, "save"), 0)
+    own = {made.pk.encode()}
+    indexes = ("$IndexF::kind:x", "$IndexF::kind:y", "$UniquF::code:1", "$UniquF::code:2")
+    exactly(members(shelf, *indexes), [set(), own, set(), own])
+    exactly(connection().run(ask(exists(shelf.index("$SortF::rank:x")))), False)
+
+
+def test_a_partial_save_writes_what_it_names(shelf: Shelf) -> None:
+    made = shelf.run(shelf.model, "create", name="a", kind="x", code="1")
+    made.kind, made.number = "y", 7
+    shelf.run(made, "save", update_fields=["number"])
+    row = stored(made.pk)
+    exactly([row[b"kind"], row[b"number"]], [b"\xa1x", b"\x07"])
+
+
+def test_a_stale_copy_leaves_no_entry_behind(shelf: Shelf) -> None:
+    made = shelf.run(shelf.model, "create", name="a", kind="x", code="1")
+    stale = shelf.run(shelf.model, "load", made.pk)
+    made.kind = "y"
+    shelf.run(made, "save")
+    stale.kind = "z"
+    shelf.run(stale, "save")
+    exactly(members(shelf, "$IndexF::kind:x", "$IndexF::kind:y"), [set(), set()])
+    exactly(members(shelf, "$IndexF::kind:z"), [{made.pk.encode()}])
+
+
+def test_a_second_create_replaces_the_row_whole(shelf: Shelf) -> None:
+    shelf.run(shelf.model, "create", name="a", kind="x", code="1", number=5)
+    made = shelf.run(shelf.model, "create", name="a", kind="y", code="2")
+    exactly(stored(made.pk)[b"number"], b"\xc0")
+    exactly(members(shelf, "$IndexF::kind:x", "$UniquF::code:1"), [set(), set()])
+
+
+def test_a_unique_value_has_one_holder(shelf: Shelf) -> None:
+    shelf.run(shelf.model, "create", name="a", kind="x", code="1")
+    with pytest.raises(ModelException, match=r"code = '1' is taken"):
+        shelf.run(shelf.model, "create", name="b", kind="x", code="1")
+    exactly(connection().run(ask(exists(f"{shelf.name}:b"))), False)
+    exactly(len(members(shelf, "$IndexF::kind:x")[0]), 1)
+
+
+def test_a_changed_key_is_refused_or_renames(shelf: Shelf) -> None:
+    made = shelf.run(shelf.model, "create", name="a", kind="x", code="1", rank=2.0)
+    made.name = "b"
+    with pytest.raises(KeyMutationError):
+        shelf.run(made, "save")
+    shelf.run(made, "save", migrate_key=True)
+    exactly(stored(f"{shelf.name}:a"), {})
+    exactly(members(shelf, "$KeyF::name:a", "$KeyF::name:b"), [set(), {f"{shelf.name}:b".encode()}])
+    other = shelf.run(shelf.model, "create", name="c", code="2")
+    other.name = "b"
+    with pytest.raises(ModelException, match="is stored already"):
+        shelf.run(other, "save", migrate_key=True)
+
+
+def test_a_deleted_row_leaves_nothing(shelf: Shelf) -> None:
+    made = shelf.run(shelf.model, "create", name="a", kind="x", code="1", items=[1, "a"])
+    exactly(shelf.run(made, "delete"), True)
+    exactly(shelf.run(made, "delete"), False)
+    indexes = ("$Class", "$KeyF::name:a", "$IndexF::kind:x", "$UniquF::code:1", "$SortF::rank:x")
+    keys = [made.pk, *(shelf.index(index) for index in indexes), shelf.index("$IndexF::items:/[1, /'a/'/]")]
+    exactly(connection().run(ask_all([exists(key) for key in keys])), [False] * len(keys))
+
+
+def test_saving_what_is_gone_is_refused(shelf: Shelf) -> None:
+    made = shelf.run(shelf.model, "create", name="a", code="1")
+    stale = shelf.run(shelf.model, "load", made.pk)
+    shelf.run(made, "delete")
+    stale.number = 5
+    with pytest.raises(StaleObjectError):
+        shelf.run(stale, "save")
+    exactly(stored(made.pk), {})
+
+
+@pytest.mark.parametrize("verb", ["create", "save", "partial save", "rename", "delete", "violation"])
+def test_each_write_is_one_round_trip(shelf: Shelf, verb: str) -> None:
+    made = shelf.run(shelf.model, "create", name="a", kind="x", code="1")
+    shelf.run(shelf.model, "create", name="z", kind="x", code="z")
+    made.kind = "y"
+    with round_trips() as trips:
+        if verb == "create":
+            shelf.run(shelf.model, "create", name="b", code="2")
+        elif verb == "violation":
+            with pytest.raises(ModelException):
+                shelf.run(shelf.model, "create", name="b", code="z")
+        elif verb == "rename":
+            made.name = "b"
+            shelf.run(made, "save", migrate_key=True)
+        elif verb == "delete":
+            shelf.run(made, "delete")
+        else:
+            shelf.run(made, "save", update_fields=["kind"] if verb == "partial save" else None)
+    exactly(shelf.trips(trips), 1)
+
+
+def test_a_pipeline_carries_writes_in_one_trip(shelf: Shelf) -> None:
+    pipe = connection().pipeline()
+    for number in range(10):
+        shelf.run(shelf.model, "create", name=str(number), code=str(number), pipeline=pipe)
+    shelf.run(shelf.model, "create", name="x", code="5", pipeline=pipe)
+    exactly(stored(f"{shelf.name}:0"), {})
+    *good, taken = shelf.run(pipe, "execute", raise_on_error=False)
+    exactly([isinstance(taken, ModelException), len(good), len(set(good))], [True, 10, 1])
+    exactly(shelf.run(shelf.model.query, "count"), 10)
+
+
+def test_a_dropped_pipeline_does_no_harm(shelf: Shelf) -> None:
+    made = shelf.run(shelf.model, "create", name="a", kind="x", code="1")
+    pipe = connection().pipeline()
+    made.kind = "y"
+    shelf.run(made, "save", pipeline=pipe)
+    pipe.reset()
+    exactly(stored(made.pk)[b"kind"], b"\xa1x")
+    shelf.run(made, "save")
+    exactly(members(shelf, "$IndexF::kind:x", "$IndexF::kind:y"), [set(), {made.pk.encode()}])

@@ -1,0 +1,5 @@
+"""`Relationship`."""
+
+from popoto.fields.relationship.field import Relationship
+
+__all__ = ["Relationship"]
