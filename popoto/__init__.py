@@ -49,7 +49,7 @@ from popoto.models import DB_key, Model, ModelBase, Query
 from popoto.monitoring import enable_error_reporting
 from popoto.pubsub import Publisher, Subscriber
 from popoto.redis_db import POPOTO_REDIS_DB, get_async_redis_db, get_redis
-from popoto.storage import Connection, Pipeline, connect, connection, plugins, round_trips, using
+from popoto.storage import Connection, Pipeline, RoundTrips, connect, connection, plugins, round_trips, using
 from popoto.streams import EventStreamMixin, StreamConsumer
 
 try:
@@ -95,6 +95,7 @@ __all__ = [
     "QueryException",
     "Relationship",
     "ReplyError",
+    "RoundTrips",
     "SetField",
     "SkipSaveException",
     "SortedField",

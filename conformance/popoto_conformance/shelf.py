@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 import secrets
-from collections.abc import Awaitable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
-from popoto import IndexedField, IntField, KeyField, Model, RoundTrips, SortedField, UniqueField, connection
+from popoto import Connection, IndexedField, IntField, KeyField, Model, SortedField, UniqueField, connection, using
 from popoto.storage import ask
 from popoto.storage.commands.keys import delete
-from popoto_conformance.cases import Driver
+from popoto_conformance.cases import Driver, awaited
 
 
 class Shelf:
@@ -41,19 +40,13 @@ class Shelf:
         """Call a verb, or its asyncio twin, and give its result."""
         if self.driver.name == "sync":
             return getattr(owner, verb)(*words, **named)
-        return self._finished(getattr(owner, f"async_{verb}")(*words, **named))
+        return awaited(self.driver.runner, getattr(owner, f"async_{verb}")(*words, **named))
 
     def rows(self, **keywords: Any) -> list[Any]:
         """The rows of a filter."""
-        query = self.model.query.filter(**keywords)
-        return list(query) if self.driver.name == "sync" else list(self._finished(query))
-
-    def _finished(self, waiting: Awaitable[Any]) -> Any:
-        async def work() -> Any:
-            return await waiting
-
-        coroutine = work()
-        return self.driver.runner.run(coroutine) if inspect.isawaitable(waiting) else asyncio.run(coroutine)
+        if self.driver.name == "sync":
+            return list(self.model.query.filter(**keywords))
+        return list(awaited(self.driver.runner, self.model.query.async_filter(**keywords)))
 
     def index(self, pattern: str) -> str:
         """The key of an index, of its pattern with the class name left out: `$IndexF::kind:x`."""
@@ -64,12 +57,12 @@ class Shelf:
         """Remove a row behind the model's back, as an expiry does."""
         connection().run(ask(delete(key)))
 
-    def trips(self, counted: RoundTrips) -> int:
-        """How many round trips were counted."""
-        return int(counted)
 
-    def clear(self) -> None:
-        """Delete every row, and what is left in the indexes of rows that are gone."""
-        for key in self.model.query.keys():
-            name = key.decode().partition(":")[2]
-            self.model(name=name, code="x").delete()
+@contextmanager
+def shelved(driver: Driver, connection: Connection) -> Iterator[Shelf]:
+    """A shelf on a connection, which is every model's for the while; what is on it is deleted in the end."""
+    with using(connection):
+        made = Shelf(driver)
+        yield made
+        for row in made.model.query.all():
+            row.delete()
