@@ -172,7 +172,10 @@ async def get_async_redis_db() -> redis.asyncio.Redis:
         PopotoException: when the backend has none.
     """
     here = connection()
-    wire = getattr((await here.lane()).backend, "wire", None)
+    backend = (await here.lane()).backend
+    # Only a connection that was used has its client.
+    await backend.describe()
+    wire = getattr(backend, "wire", None)
     if hasattr(wire, "client"):
         return wire.client  # type: ignore[union-attr, no-any-return]
     pool = getattr(wire, "pool", None)
@@ -283,7 +286,11 @@ def print_redis_info() -> None:
     client = here.native
     if client is None:
         return
-    nodes: Any = client.info("memory")
+    try:
+        nodes: Any = client.info("memory")
+    except Exception as error:
+        logger.info("%s tells no more: %s", here.url, error)
+        return
     if "used_memory" in nodes or not nodes:
         nodes = {str(here.url): nodes}
     for node, facts in nodes.items():

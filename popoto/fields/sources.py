@@ -13,14 +13,14 @@ class Index:
 
     Attributes:
         kind: `S` a set per value, `U` such a set that has one live member, `Z` a sorted set per partition,
-            `G` a geospatial index.
+            `G` a geospatial index, `C` a unique composite index and `c` another: a hash of digests.
         tag: the key prefix of the field class, as `$KeyF`.
         field: whose values it holds.
         code: how a stored value becomes text, one letter of `fields/values.lua`.
-        partitions: the fields that choose the sorted set.
+        partitions: the fields that choose the sorted set, or that make a composite index.
     """
 
-    kind: Literal["S", "U", "Z", "G"]
+    kind: Literal["S", "U", "Z", "G", "C", "c"]
     tag: str
     field: str
     code: str

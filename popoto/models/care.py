@@ -16,6 +16,7 @@ from popoto.models.options import Keyspace, Options
 from popoto.models.reading import by_keys
 from popoto.models.writing import present, save_call
 from popoto.storage import Call, Script, ask, ask_all, layout
+from popoto.storage.commands.hashes import hscan
 from popoto.storage.commands.keys import scan, type_of
 from popoto.storage.commands.sets import sscan
 from popoto.storage.commands.sorted_sets import zmembers, zscan
@@ -30,6 +31,7 @@ REAP: Final = Script("popoto.reap", "popoto.models", "reap.lua", shape=int, writ
 # A script that looks at so many members takes a server a few milliseconds.
 MOST_MEMBERS: Final = 500
 _GLOB: Final = re.compile(rb"([*?\[\]\\^])")
+_COMPOSITE: Final = ("C", "c")
 _FAMILIES: Final = {"Z": "sorted_fields", "G": "geo_fields"}
 
 
@@ -68,6 +70,9 @@ async def examine(model: type[Model], batch_size: int, *, removing: bool, progre
     for index in meta.row_indexes:
         keys = await _index_keys(meta, keyspace, index)
         count = sum([await strays_of(key, index) for key in keys])
+        if index.kind in _COMPOSITE:
+            report["composite_indexes"][index.base(meta.model_name)] = count
+            continue
         family = _FAMILIES.get(index.kind) or ("key_fields" if meta.fields[index.field].key else "indexed_fields")
         report[family][index.field] = count
     report["total"] = report["class_set"] + sum(
@@ -169,6 +174,9 @@ async def _members(key: bytes, index: Index | None, cursor: int, size: int) -> t
     if _is_sorted(index):
         members = await ask(zmembers(key, cursor, cursor + size - 1))
         return members, cursor + len(members), len(members) < size
+    if index is not None and index.kind in _COMPOSITE:
+        cursor, pairs = await ask(hscan(key, cursor, count=size))
+        return list(pairs), cursor, cursor == 0
     cursor, members = await ask(sscan(key, cursor, count=size))
     return members, cursor, cursor == 0
 
@@ -176,7 +184,7 @@ async def _members(key: bytes, index: Index | None, cursor: int, size: int) -> t
 async def _index_keys(meta: Options, keyspace: Keyspace, index: Index) -> list[bytes]:
     """The sets or sorted sets of an index, found by a walk over all keys."""
     base = (keyspace.prefix + index.base(meta.model_name)).encode()
-    if index.kind in _FAMILIES and not index.partitions:
+    if index.kind in _COMPOSITE or (index.kind in _FAMILIES and not index.partitions):
         return [base]
     wanted = b"zset" if index.kind in _FAMILIES else b"set"
     found: dict[bytes, None] = {}

@@ -194,7 +194,8 @@ def _indexed(instance: Model, change: Change) -> None:
             if score is not None:
                 change.scores[index.field] = score
         for name in (index.field, *index.partitions):
-            if instance._meta.fields[name].code == "x" and name in change.values:
+            one = instance._meta.fields.get(name)
+            if one is not None and one.code == "x" and name in change.values:
                 change.tokens[name] = part(getattr(instance, name))
 
 

@@ -5,6 +5,7 @@
 -- include: popoto.fields values.lua
 -- include: popoto.fields entries.lua
 -- include: popoto.models extras.lua
+-- include: popoto.models digest.lua
 -- include: popoto.models ledger.lua
 local row_key, class_set, ledger, receipts = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local now = take()
@@ -15,6 +16,11 @@ if present == 1 then
   local row = read_row(row_key, schema)
   local removals = {}
   for _, index in ipairs(schema) do
+    for _, digest in ipairs(is_composite(index) and composite_places(index, row) or {}) do
+      if redis.call('HGET', index.base, digest) == row_key then
+        removals[#removals + 1] = {'HDEL', index.base, digest}
+      end
+    end
     local key, legacy = entry_keys(index, row)
     local command = is_sorted(index) and 'ZREM' or 'SREM'
     if key then
@@ -26,7 +32,8 @@ if present == 1 then
   end
   -- A key of the wrong type is found here, before the first write.
   for _, removal in ipairs(removals) do
-    redis.call(removal[1] == 'ZREM' and 'ZSCORE' or 'SISMEMBER', removal[2], row_key)
+    local look = {ZREM = 'ZSCORE', SREM = 'SISMEMBER', HDEL = 'HEXISTS'}
+    redis.call(look[removal[1]], removal[2], removal[3])
   end
   redis.call('SISMEMBER', class_set, row_key)
   run_extras(extras, 'delete')

@@ -1,17 +1,23 @@
 -- The expiry ledger: which rows will expire, when, and the index entries that go with them.
--- A prelude: it needs entry_keys() of entries.lua. The ledger is a sorted set of keys by expiry in Unix milliseconds,
--- the receipts a hash of each key's entries: netstrings, S or Z before the key of the set or sorted set.
+-- A prelude: it needs entry_keys() of entries.lua and digest.lua. The ledger is a sorted set of keys by expiry in Unix milliseconds,
+-- the receipts a hash of each key's entries: netstrings, S or Z before the key of the set or sorted set, H before the
+-- digest, a colon and the key of a composite index's hash.
 --
 -- note(ledger, receipts, key, at, row, schema)   remember a row that will expire
 -- forget(ledger, receipts, key)                  remember it no more
 -- reap(ledger, receipts, class_set, now, most)   remove the entries of rows that have expired; the count of rows
 local function note(ledger, receipts, key, at, row, schema)
   local entries = {}
+  local function add(entry)
+    entries[#entries + 1] = #entry .. ':' .. entry
+  end
   for _, index in ipairs(schema) do
     local entry = entry_keys(index, row)
     if entry then
-      entry = (is_sorted(index) and 'Z' or 'S') .. entry
-      entries[#entries + 1] = #entry .. ':' .. entry
+      add((is_sorted(index) and 'Z' or 'S') .. entry)
+    end
+    for _, digest in ipairs(is_composite(index) and composite_places(index, row) or {}) do
+      add('H' .. digest .. ':' .. index.base)
     end
   end
   redis.call('HSET', receipts, key, table.concat(entries))
@@ -29,8 +35,15 @@ local function release(receipts, class_set, key)
   while place <= #text do
     local colon = string.find(text, ':', place, true)
     local length = tonumber(string.sub(text, place, colon - 1))
-    local entry = string.sub(text, colon + 2, colon + length)
-    redis.call(string.sub(text, colon + 1, colon + 1) == 'Z' and 'ZREM' or 'SREM', entry, key)
+    local kind, entry = string.sub(text, colon + 1, colon + 1), string.sub(text, colon + 2, colon + length)
+    if kind == 'H' then
+      local digest, base = string.match(entry, '^([^:]*):(.*)$')
+      if redis.call('HGET', base, digest) == key then
+        redis.call('HDEL', base, digest)
+      end
+    else
+      redis.call(kind == 'Z' and 'ZREM' or 'SREM', entry, key)
+    end
     place = colon + length + 1
   end
   redis.call('SREM', class_set, key)

@@ -11,7 +11,7 @@ from typing import Any, Final
 from popoto.exceptions import ModelException
 from popoto.fields import Field
 from popoto.fields.sources import Index
-from popoto.keys import CLASS_SET, EXPIRY_LEDGER, EXPIRY_RECEIPTS, part, spellings
+from popoto.keys import CLASS_SET, COMPOSITE, EXPIRY_LEDGER, EXPIRY_RECEIPTS, part, spellings
 from popoto.storage import Layout
 
 META_OPTIONS: Final = ("order_by", "ttl", "indexes", "abstract", "connection", "hash_tag", "version_field")
@@ -74,6 +74,8 @@ class Options:
             if not isinstance(meta.get(name), kind | None):
                 raise ModelException(f"{model_name}.Meta.{name}={meta[name]!r} must be {words}")
         self._check()
+        # Every index that rows have entries in.
+        self.row_indexes = self._row_indexes()
 
     # -- definition
 
@@ -110,6 +112,12 @@ class Options:
                 raise ModelException(
                     f"{self.model_name}.Meta.indexes: {entry!r} is not ((field names...), unique as True or False)"
                 )
+            for name in entry[0]:
+                if self.fields[name].code == "x":
+                    raise ModelException(
+                        f"{self.model_name}.Meta.indexes: {name} holds {self.fields[name].type.__name__}, which has no "
+                        "one text: index numbers, texts, dates or relationships"
+                    )
 
     def near(self, name: str, among: Iterable[str] | None = None) -> str:
         """A hint at the names nearest to a wrong one, as the end of a sentence."""
@@ -141,10 +149,13 @@ class Options:
         """How many parts a row's key has."""
         return 1 + len(self.key_order)
 
-    @property
-    def row_indexes(self) -> tuple[Index, ...]:
-        """Every index that rows have entries in."""
-        return tuple(field.index for field in self.field_list if field.index is not None)
+    def _row_indexes(self) -> tuple[Index, ...]:
+        own = [field.index for field in self.field_list if field.index is not None]
+        composite = [
+            Index("C" if unique else "c", COMPOSITE, ":".join(names), "", tuple(names))
+            for names, unique in self.indexes
+        ]
+        return (*own, *composite)
 
     def row_key(self, values: Mapping[str, Any]) -> str:
         """The key of the row with these key values, apart from a store's own prefix."""

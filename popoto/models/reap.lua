@@ -3,5 +3,6 @@
 -- Returns how many were taken out.
 -- include: popoto.fields values.lua
 -- include: popoto.fields entries.lua
+-- include: popoto.models digest.lua
 -- include: popoto.models ledger.lua
 return reap(KEYS[2], KEYS[3], KEYS[1], ARGV[1], ARGV[2])

@@ -16,6 +16,7 @@
 -- include: popoto.fields entries.lua
 -- include: popoto.models extras.lua
 -- include: popoto.models arithmetic.lua
+-- include: popoto.models digest.lua
 -- include: popoto.models ledger.lua
 local row_key, class_set, ledger, receipts, former_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 -- A row with a time to live takes this many expired ones with it, so that indexes never grow by them.
@@ -191,6 +192,43 @@ for _, index in ipairs(schema) do
     elseif key then
       redis.call('SISMEMBER', key, row_key)
       additions[#additions + 1] = {'SADD', key, row_key}
+    end
+  end
+end
+
+-- Where a composite index keeps the row: false when a living row has the same values and they must be unique.
+local function composite_place(index, texts)
+  local chosen
+  for _, digest in ipairs({digest_of(texts), measured_digest(texts)}) do
+    local holder = redis.call('HGET', index.base, digest)
+    local living = holder and holder ~= source and holder ~= row_key
+      and composite_texts(index, read_row(holder, {index}))
+    if index.kind == 'C' and same_texts(living, texts) then
+      return false
+    end
+    if not chosen and (not living or index.kind == 'c') then
+      chosen = digest
+    end
+  end
+  return chosen
+end
+
+for _, index in ipairs(schema) do
+  if is_composite(index) and concerned(index) then
+    local texts = composite_texts(index, after)
+    if former_key or not same_texts(composite_texts(index, before), texts) then
+      for _, digest in ipairs(composite_places(index, before)) do
+        if redis.call('HGET', index.base, digest) == source then
+          removals[#removals + 1] = {'HDEL', index.base, digest}
+        end
+      end
+    end
+    if texts then
+      local digest = composite_place(index, texts)
+      if digest == false then
+        return redis.error_reply('UNIQ ' .. index.field)
+      end
+      additions[#additions + 1] = {'HSET', index.base, digest, row_key}
     end
   end
 end

@@ -107,9 +107,11 @@ def refused(error: ReplyError, instance: Model, change: Change) -> NoReturn:
     """Raise what the script's refusal means; nothing was changed."""
     name = type(instance).__name__
     if error.code == "UNIQ":
-        value = shown(getattr(instance, error.text))
+        names = error.text.split(":")
+        values = ", ".join(shown(instance._meta.fields[one].compared(instance)) for one in names)
         raise ModelException(
-            f"{name}.{error.text} = {value} is taken by another row: choose another value, or change that row first"
+            f"{name}.{' and '.join(names)} = {values} is taken by another row: "
+            "choose another value, or change that row first"
         ) from None
     if error.code == "GONE":
         raise StaleObjectError(

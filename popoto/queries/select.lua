@@ -208,10 +208,13 @@ local function go_on()
   end
 end
 
+-- No more than is wanted, or than a few tries of that when sources will refuse some.
+local step = limited and math.min(CHUNK, math.max(16, most * (has_sources and 4 or 1))) or CHUNK
+
 local function scored_chunk(walk, key)
-  local command = {'ZRANGE', key, place or walk.from, walk.to, 'BYSCORE', 'LIMIT', seen, CHUNK, 'WITHSCORES'}
+  local command = {'ZRANGE', key, place or walk.from, walk.to, 'BYSCORE', 'LIMIT', seen, step, 'WITHSCORES'}
   if order == 'down' then
-    command = {'ZRANGE', key, place or walk.to, walk.from, 'BYSCORE', 'REV', 'LIMIT', seen, CHUNK, 'WITHSCORES'}
+    command = {'ZRANGE', key, place or walk.to, walk.from, 'BYSCORE', 'REV', 'LIMIT', seen, step, 'WITHSCORES'}
   end
   local flat = redis.call(unpack(command))
   local members, ties = {}, 0
@@ -220,7 +223,7 @@ local function scored_chunk(walk, key)
     members[#members + 1] = flat[number]
     ties = flat[number + 1] == last and ties + 1 or 0
   end
-  if #members < CHUNK then
+  if #members < step then
     go_on()
   elseif last == place then
     seen = seen + #members

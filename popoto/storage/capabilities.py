@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from popoto.exceptions import ReplyError
+from popoto.exceptions import Busy, Denied, ReplyError
 from popoto.storage.steps import Raw
 
 BASE: Final = "base"
@@ -68,8 +68,17 @@ def probes() -> list[tuple[bytes, ...]]:
 
 
 def found(replies: Sequence[Raw], *, server: str = "", notes: Sequence[str] = ()) -> Info:
-    """What the replies to `probes()` say."""
+    """What the replies to `probes()` say.
+
+    Raises:
+        Busy: when the server is loading its data or busy with a script.
+        Denied: when the connection is not authenticated.
+    """
     about, cluster, *answers = replies
+    for reply in answers:
+        # A server that cannot answer now says nothing of what it can do later.
+        if isinstance(reply, Busy | Denied) and reply.code not in _ELSEWHERE and reply.code != "NOPERM":
+            raise reply
     claims = {name for (name, _), reply in zip(_PROBES, answers, strict=True) if _can(reply)}
     facts = _facts(about)
     if not server:

@@ -155,6 +155,11 @@ class AsyncClusterWire:
         self._client: Any = None
         self._wires: dict[str, AsyncPoolWire] = {}
 
+    @property
+    def client(self) -> Any:
+        """The client object, once something was sent."""
+        return self._client
+
     async def _ready(self) -> Any:
         if self._client is None:
             family = self._library.family

@@ -142,15 +142,19 @@ class StreamConsumer:
     def _key(self, here: Connection, key: str) -> str:
         return f"{here.layout.namespace}:{key}" if here.layout.namespace else key
 
-    async def _ensure_group(self, here: Connection) -> None:
+    async def _ensure_group(self, here: Connection) -> bool:
+        """Make the group where it is missing, and return whether it was."""
         if self._grouped is here:
-            return
+            return False
+        missing = True
         try:
             await here.arun(ask(xgroup_create(self._key(here, self.stream_key), self.group_name)))
         except ReplyError as error:
             if error.code != "BUSYGROUP":
                 raise
+            missing = False
         self._grouped = here
+        return missing
 
     async def _new(self, here: Connection, *, wait: bool) -> Entries:
         stream = self._key(here, self.stream_key)
@@ -160,14 +164,12 @@ class StreamConsumer:
             command = xreadgroup(stream, self.group_name, self.consumer_name, count=self.batch_size)
             try:
                 found = await here.arun(ask(command))
-            except ReplyError as error:
-                # The stream was deleted: it and its group are made anew.
-                if error.code == "NOGROUP":
-                    self._grouped = None
-                    await self._ensure_group(here)
-                    found = {}
-                else:
+            except ReplyError:
+                self._grouped = None
+                # A stream that was deleted is made anew with its group; anything else is an error.
+                if not await self._ensure_group(here):
                     raise
+                found = {}
             left = deadline - self._monotonic()
             if found or left <= 0 or self._stopping:
                 return next(iter(found.values()), [])
