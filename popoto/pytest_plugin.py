@@ -87,7 +87,7 @@ class Isolation:
     def finish(self) -> None:
         """Empty the store and put the connections back that were there before."""
         try:
-            if self._shared is not None:
+            if self._shared is not None and _is_ours(self._shared):
                 empty(self._shared, whole=self._whole)
                 self._shared.close()
         finally:
@@ -98,15 +98,18 @@ class Isolation:
             self._before.clear()
 
     def _empty_store(self) -> Connection:
-        if self._shared is None and (self._settings.url or self._settings.db_variable or self._settings.db_option):
-            self._shared = self._opened()
-        if self._shared is None:
+        settings = self._settings
+        asked = settings.url or settings.db_variable or settings.db_option
+        here = self._shared or (self._opened() if asked else None)
+        if here is None:
             return Connection(PRIVATE, source="popoto's pytest plug-in")
-        self._claim(self._shared)
-        empty(self._shared, whole=self._whole)
+        _claim(here)
+        # Only what was claimed is emptied, now and in the end.
+        self._shared = here
+        empty(here, whole=self._whole)
         if self._whole:
-            self._claim(self._shared)
-        return self._shared
+            _claim(here)
+        return here
 
     def _opened(self) -> Connection | None:
         settings = self._settings
@@ -118,25 +121,33 @@ class Isolation:
         self._whole = found.whole
         return Connection(found.url, source="popoto's pytest plug-in")
 
-    def _claim(self, here: Connection) -> None:
-        """Mark a server's database as the tests' own; one that holds anything else is refused, not emptied."""
-        if not has_databases(here.url):
-            return
-        client = here.native
-        # In this order: another worker of this run sets the mark before it writes anything.
-        size = client.dbsize()
-        if size and not client.exists(MARKER):
-            raise RuntimeError(
-                f"{here.url} holds {size} keys and is not marked as a test database of popoto's, so it was left as it "
-                "is: choose another with POPOTO_TEST_DB, popoto_test_db or POPOTO_TEST_URL; or, when all in it may be "
-                f"deleted, set the key {MARKER!r} there"
-            )
-        client.set(MARKER, "1")
-
     def _put(self, made: Connection) -> None:
         for name in _names(Model.__subclasses__()) | {"default"}:
             before = set_connection(made, name=name)
             self._before.setdefault(name, before)
+
+
+def _is_ours(here: Connection) -> bool:
+    """Whether all that a connection sees belongs to tests: by its mark, or by a namespace made for them."""
+    return not has_databases(here.url) or bool(here.native.exists(MARKER))
+
+
+def _claim(here: Connection) -> None:
+    """Mark a server's database as the tests' own.
+
+    Raises:
+        RuntimeError: when it holds anything else; it is left as it is.
+    """
+    # In this order: another worker of this run sets the mark before it writes anything.
+    size = here.native.dbsize() if has_databases(here.url) else 0
+    if size and not _is_ours(here):
+        raise RuntimeError(
+            f"{here.url} holds {size} keys and is not marked as a test database of popoto's, so it was left as it "
+            "is: choose another with POPOTO_TEST_DB, popoto_test_db or POPOTO_TEST_URL; or, when all in it may be "
+            f"deleted, set the key {MARKER!r} there"
+        )
+    if has_databases(here.url):
+        here.native.set(MARKER, "1")
 
 
 def _names(models: Iterable[Any]) -> set[str]:

@@ -105,9 +105,7 @@ def field_types_asked_for(node: ast.AST) -> list[str]:
 def test_only_fields_know_field_types():
     outside = [path for path in code_files() if "popoto/fields/" not in relative(path)]
     found = [
-        f"{name}:{node.lineno}: {asked}"
-        for name, node in parsed(outside)
-        if (asked := field_types_asked_for(node))
+        f"{name}:{node.lineno}: {asked}" for name, node in parsed(outside) if (asked := field_types_asked_for(node))
     ]
     assert found == []
 
@@ -168,9 +166,7 @@ def test_importing_popoto_stays_light():
         pytest.skip("popoto is not there yet")
     heavy = "numpy pytest hypothesis rich pydantic sentry_sdk valkey fakeredis redis"
     program = f"import sys, popoto; print(*sorted(sys.modules.keys() & set('{heavy}'.split())))"
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.stderr, done.stdout.split()) == ("", [])
 
 
@@ -186,11 +182,7 @@ def repository_files() -> list[Path]:
     except (OSError, subprocess.CalledProcessError):
         tool_made = {"__pycache__", "build", "dist", "site"}
         found = (p for p in ROOT.rglob("*") if p.is_file())
-        return [
-            p
-            for p in found
-            if not any(part in tool_made or part[0] == "." for part in p.relative_to(ROOT).parts)
-        ]
+        return [p for p in found if not any(part in tool_made or part[0] == "." for part in p.relative_to(ROOT).parts)]
 
 
 def test_no_file_names_a_path_of_one_machine():
@@ -326,9 +318,7 @@ def test_the_lua_check_sees_a_global_and_passes_a_local():
 
 
 def test_the_lua_check_tells_top_level_names_from_inner_ones():
-    script = Script(
-        "local top = 1\nlocal function f(x) local inner = x; if x then local deep = 1 end end\nlocal last"
-    )
+    script = Script("local top = 1\nlocal function f(x) local inner = x; if x then local deep = 1 end end\nlocal last")
     assert script.declared_at_top == {"top", "f", "last"}
 
 

@@ -137,6 +137,11 @@ class AsyncEmbeddedWire:
             self._path = path
         return wire
 
+    @property
+    def pool(self) -> Any:
+        """The client's pool, once something was sent."""
+        return None if self._wire is None else self._wire.pool
+
     async def _ready(self) -> AsyncPoolWire:
         if self._wire is None:
             return self._at(await asyncio.to_thread(self._handle.path))

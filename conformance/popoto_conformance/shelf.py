@@ -48,10 +48,14 @@ class Shelf:
             return list(self.model.query.filter(**keywords))
         return list(awaited(self.driver.runner, self.model.query.async_filter(**keywords)))
 
+    def key(self, logical: str) -> str:
+        """A key as the store has it, with its namespace and hash tag."""
+        return f"{connection().layout.prefix(self.name)}{logical}"
+
     def index(self, pattern: str) -> str:
         """The key of an index, of its pattern with the class name left out: `$IndexF::kind:x`."""
         tag, _, rest = pattern.partition("::")
-        return f"{tag}:{self.name}:{rest}" if rest else f"{tag}:{self.name}"
+        return self.key(f"{tag}:{self.name}:{rest}" if rest else f"{tag}:{self.name}")
 
     def forget(self, key: str) -> None:
         """Remove a row behind the model's back, as an expiry does."""

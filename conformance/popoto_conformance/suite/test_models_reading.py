@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from popoto import Connection, QueryException, connection as current, round_trips
+from popoto import Connection, QueryException, round_trips
+from popoto import connection as current
 from popoto.queries.fetch import select
 from popoto.storage import ask
 from popoto_conformance.cases import Driver, exactly, not_applicable
@@ -23,6 +24,7 @@ def shelf(driver: Driver, connection: Connection) -> Iterator[Shelf]:
     """A model of a name of its own."""
     with shelved(driver, connection) as made:
         yield made
+
 
 COUNT = 12
 LOOKUPS: list[tuple[dict[str, Any], list[int]]] = [
@@ -62,9 +64,7 @@ def filled(shelf: Shelf) -> Shelf:
     pipe = current().pipeline()
     for at in range(COUNT):
         values: dict[str, Any] = {"kind": ("a", "b", None)[at % 3], "price": Decimal(at) / 10, "items": [at]}
-        shelf.run(
-            shelf.model, "create", name=str(at), code=str(at), rank=float(at), number=at, pipeline=pipe, **values
-        )
+        shelf.run(shelf.model, "create", name=str(at), code=str(at), rank=float(at), number=at, pipeline=pipe, **values)
     shelf.run(pipe, "execute")
     return shelf
 
@@ -129,7 +129,7 @@ def test_each_read_is_one_round_trip(filled: Shelf, verb: str) -> None:
 
 def test_an_index_entry_without_a_row_finds_nothing(filled: Shelf) -> None:
     key = f"{filled.name}:5"
-    filled.forget(key)
+    filled.forget(filled.key(key))
     exactly(numbers(filled.rows(kind=None)), [2, 8, 11])
     exactly(filled.run(filled.model.query, "count", kind=None), 3)
     exactly(filled.run(filled.model.query, "get", code="5"), None)

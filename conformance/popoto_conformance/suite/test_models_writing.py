@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from popoto import Connection, KeyMutationError, ModelException, StaleObjectError, connection as current, round_trips
+from popoto import Connection, KeyMutationError, ModelException, StaleObjectError, round_trips
+from popoto import connection as current
 from popoto.storage import ask, ask_all
 from popoto.storage.commands.hashes import hgetall
 from popoto.storage.commands.keys import exists
@@ -26,9 +27,9 @@ def shelf(driver: Driver, connection: Connection) -> Iterator[Shelf]:
         yield made
 
 
-def stored(key: str) -> Any:
+def stored(shelf: Shelf, key: str) -> Any:
     """A stored hash."""
-    return current().run(ask(hgetall(key)))
+    return current().run(ask(hgetall(shelf.key(key))))
 
 
 def members(shelf: Shelf, *indexes: str) -> list[set[bytes]]:
@@ -38,9 +39,9 @@ def members(shelf: Shelf, *indexes: str) -> list[set[bytes]]:
 
 def test_a_created_row_and_its_entries_are_stored(shelf: Shelf) -> None:
     made = shelf.run(shelf.model, "create", name="a:b", kind="x", code="1", rank=1.5)
-    key = f"{shelf.name}:a{{&#58;}}b"
-    exactly(made.pk, key)
-    row = stored(key)
+    exactly(made.pk, f"{shelf.name}:a{{&#58;}}b")
+    key = shelf.key(made.pk)
+    row = stored(shelf, made.pk)
     exactly(row[b"name"], b"\xa3a:b")
     exactly(row[b"kind"], b"\xa1x")
     exactly(members(shelf, "$IndexF::kind:x", "$UniquF::code:1"), [{key.encode()}, {key.encode()}])
@@ -52,7 +53,7 @@ def test_a_save_moves_the_entries_that_changed(shelf: Shelf) -> None:
     made = shelf.run(shelf.model, "create", name="a", kind="x", code="1", rank=1.5)
     made.kind, made.code = "y", "2"
     exactly(shelf.run(made, "save"), 0)
-    own = {made.pk.encode()}
+    own = {shelf.key(made.pk).encode()}
     indexes = ("$IndexF::kind:x", "$IndexF::kind:y", "$UniquF::code:1", "$UniquF::code:2")
     exactly(members(shelf, *indexes), [set(), own, set(), own])
     exactly(current().run(ask(exists(shelf.index("$SortF::rank:x")))), False)
@@ -62,7 +63,7 @@ def test_a_partial_save_writes_what_it_names(shelf: Shelf) -> None:
     made = shelf.run(shelf.model, "create", name="a", kind="x", code="1")
     made.kind, made.number = "y", 7
     shelf.run(made, "save", update_fields=["number"])
-    row = stored(made.pk)
+    row = stored(shelf, made.pk)
     exactly([row[b"kind"], row[b"number"]], [b"\xa1x", b"\x07"])
 
 
@@ -74,13 +75,13 @@ def test_a_stale_copy_leaves_no_entry_behind(shelf: Shelf) -> None:
     stale.kind = "z"
     shelf.run(stale, "save")
     exactly(members(shelf, "$IndexF::kind:x", "$IndexF::kind:y"), [set(), set()])
-    exactly(members(shelf, "$IndexF::kind:z"), [{made.pk.encode()}])
+    exactly(members(shelf, "$IndexF::kind:z"), [{shelf.key(made.pk).encode()}])
 
 
 def test_a_second_create_replaces_the_row_whole(shelf: Shelf) -> None:
     shelf.run(shelf.model, "create", name="a", kind="x", code="1", number=5)
     made = shelf.run(shelf.model, "create", name="a", kind="y", code="2")
-    exactly(stored(made.pk)[b"number"], b"\xc0")
+    exactly(stored(shelf, made.pk)[b"number"], b"\xc0")
     exactly(members(shelf, "$IndexF::kind:x", "$UniquF::code:1"), [set(), set()])
 
 
@@ -88,7 +89,7 @@ def test_a_unique_value_has_one_holder(shelf: Shelf) -> None:
     shelf.run(shelf.model, "create", name="a", kind="x", code="1")
     with pytest.raises(ModelException, match=r"code = '1' is taken"):
         shelf.run(shelf.model, "create", name="b", kind="x", code="1")
-    exactly(current().run(ask(exists(f"{shelf.name}:b"))), False)
+    exactly(current().run(ask(exists(shelf.key(f"{shelf.name}:b")))), False)
     exactly(len(members(shelf, "$IndexF::kind:x")[0]), 1)
 
 
@@ -98,8 +99,8 @@ def test_a_changed_key_is_refused_or_renames(shelf: Shelf) -> None:
     with pytest.raises(KeyMutationError):
         shelf.run(made, "save")
     shelf.run(made, "save", migrate_key=True)
-    exactly(stored(f"{shelf.name}:a"), {})
-    exactly(members(shelf, "$KeyF::name:a", "$KeyF::name:b"), [set(), {f"{shelf.name}:b".encode()}])
+    exactly(stored(shelf, f"{shelf.name}:a"), {})
+    exactly(members(shelf, "$KeyF::name:a", "$KeyF::name:b"), [set(), {shelf.key(f"{shelf.name}:b").encode()}])
     other = shelf.run(shelf.model, "create", name="c", code="2")
     other.name = "b"
     with pytest.raises(ModelException, match="is stored already"):
@@ -111,7 +112,7 @@ def test_a_deleted_row_leaves_nothing(shelf: Shelf) -> None:
     exactly(shelf.run(made, "delete"), True)
     exactly(shelf.run(made, "delete"), False)
     indexes = ("$Class", "$KeyF::name:a", "$IndexF::kind:x", "$UniquF::code:1", "$SortF::rank:x")
-    keys = [made.pk, *(shelf.index(index) for index in indexes), shelf.index("$IndexF::items:/[1, /'a/'/]")]
+    keys = [shelf.key(made.pk), *(shelf.index(index) for index in indexes), shelf.index("$IndexF::items:/[1, /'a/'/]")]
     exactly(current().run(ask_all([exists(key) for key in keys])), [False] * len(keys))
 
 
@@ -122,7 +123,7 @@ def test_saving_what_is_gone_is_refused(shelf: Shelf) -> None:
     stale.number = 5
     with pytest.raises(StaleObjectError):
         shelf.run(stale, "save")
-    exactly(stored(made.pk), {})
+    exactly(stored(shelf, made.pk), {})
 
 
 @pytest.mark.parametrize("verb", ["create", "save", "partial save", "rename", "delete", "violation"])
@@ -151,7 +152,7 @@ def test_a_pipeline_carries_writes_in_one_trip(shelf: Shelf) -> None:
     for number in range(10):
         shelf.run(shelf.model, "create", name=str(number), code=str(number), pipeline=pipe)
     shelf.run(shelf.model, "create", name="x", code="5", pipeline=pipe)
-    exactly(stored(f"{shelf.name}:0"), {})
+    exactly(stored(shelf, f"{shelf.name}:0"), {})
     *good, taken = shelf.run(pipe, "execute", raise_on_error=False)
     exactly([isinstance(taken, ModelException), len(good), len(set(good))], [True, 10, 1])
     exactly(shelf.run(shelf.model.query, "count"), 10)
@@ -163,6 +164,6 @@ def test_a_dropped_pipeline_does_no_harm(shelf: Shelf) -> None:
     made.kind = "y"
     shelf.run(made, "save", pipeline=pipe)
     pipe.reset()
-    exactly(stored(made.pk)[b"kind"], b"\xa1x")
+    exactly(stored(shelf, made.pk)[b"kind"], b"\xa1x")
     shelf.run(made, "save")
-    exactly(members(shelf, "$IndexF::kind:x", "$IndexF::kind:y"), [set(), {made.pk.encode()}])
+    exactly(members(shelf, "$IndexF::kind:x", "$IndexF::kind:y"), [set(), {shelf.key(made.pk).encode()}])

@@ -1,0 +1,114 @@
+"""What is stored, read with a plain client: the whole keyspace, and whether index entries are just those of the rows.
+
+Written from the description of 1.x's layout, apart from the code under test: the spelling of keys is done here anew.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import msgpack
+
+from popoto import Model
+
+READERS = {
+    b"hash": lambda plain, key: plain.hgetall(key),
+    b"set": lambda plain, key: set(plain.smembers(key)),
+    b"zset": lambda plain, key: dict(plain.zrange(key, 0, -1, withscores=True)),
+    b"list": lambda plain, key: plain.lrange(key, 0, -1),
+    b"string": lambda plain, key: plain.get(key),
+}
+TAGS = {
+    "KeyField": "$KeyF",
+    "UniqueKeyField": "$UniqueKeyF",
+    "IndexedField": "$IndexF",
+    "UniqueField": "$UniquF",
+    "SortedField": "$SortF",
+}
+
+
+# Of rows with a time to live: when they end, and what to remove then.
+LEDGER = ("$Exp", "$Rcpt")
+
+
+def keyspace(plain: Any) -> dict[bytes, Any]:
+    """Every key with its content."""
+    return {key: READERS[plain.type(key)](plain, key) for key in plain.scan_iter(count=1000)}
+
+
+def escaped(text: str) -> str:
+    """A key part: 1.x's escaping, and the two additions that make it injective."""
+    for mark in "/'?*^[]-":
+        text = text.replace(mark, f"/{mark}")
+    return text.replace("{&#58;}", "{/&#58;}").replace(":", "{&#58;}")
+
+
+def spelled(value: Any) -> str:
+    """The part of a value."""
+    if value is None:
+        return "None"
+    if value == "None":
+        return "/None"
+    if isinstance(value, Decimal) and value.is_finite():
+        value = format(value.normalize(), "f") if value else "0"
+    if isinstance(value, float) and value == 0:
+        value = 0.0
+    return escaped(str(value))
+
+
+def score(value: Any) -> float:
+    """The place of a value in a sorted set."""
+    if isinstance(value, datetime):
+        return value.timestamp()
+    return float(value.toordinal()) if isinstance(value, date) else float(value)
+
+
+def value_of(field: Any, raw: bytes) -> Any:
+    """The value of stored bytes; the plain kinds are read here, the others by the field."""
+    if raw == b"\xc0":
+        return None
+    if field.type in (int, str, bool):
+        return msgpack.unpackb(raw)
+    return field.decode(raw)
+
+
+def entries(model: type[Model], key: bytes, row: dict[bytes, bytes]) -> set[tuple[bytes, bytes, float | None]]:
+    """The index entries that a row should have: key, member, score."""
+    name = model.__name__
+    fields = model._meta.fields
+    values = {one: value_of(fields[one], row[one.encode()]) for one in fields if one.encode() in row}
+    found: set[tuple[bytes, bytes, float | None]] = {(f"$Class:{name}".encode(), key, None)}
+    for field_name, value in values.items():
+        field = fields[field_name]
+        kind = type(field).__name__
+        if kind not in TAGS:
+            kind = "UniqueField" if field.unique else "IndexedField" if field.indexed else ""
+        if kind == "" or field.auto:
+            continue
+        base = f"{TAGS[kind]}:{name}:{field_name}"
+        if kind == "SortedField":
+            if value is not None and all(one in values for one in field.partition_by):
+                parts = [spelled(values[one]) for one in field.partition_by]
+                found.add((":".join([base, *parts]).encode(), key, score(value)))
+        else:
+            found.add((f"{base}:{spelled(value)}".encode(), key, None))
+    return found
+
+
+def stray_entries(plain: Any, model: type[Model]) -> list[str]:
+    """Index entries that no row should have, and those that are missing; empty when all is well."""
+    name = model.__name__
+    here = keyspace(plain)
+    expected: set[tuple[bytes, bytes, float | None]] = set()
+    actual: set[tuple[bytes, bytes, float | None]] = set()
+    for key, content in here.items():
+        words = key.decode().split(":")
+        if words[0] == name:
+            expected |= entries(model, key, content)
+        elif words[0].startswith("$") and words[0] not in LEDGER and words[1] == name:
+            members = content.items() if isinstance(content, dict) else ((member, None) for member in content)
+            actual |= {(key, member, place) for member, place in members}
+    wrong = [f"stray {one}" for one in actual - expected] + [f"missing {one}" for one in expected - actual]
+    return sorted(wrong)
