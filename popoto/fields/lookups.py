@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from popoto.fields.sources import InSets, Match
-from popoto.keys import spellings
+from popoto.keys import spellings, text
 
 if TYPE_CHECKING:
     from popoto.fields.field import Field
@@ -54,21 +54,21 @@ def isnull(field: Field[Any], operand: Any) -> Match:
 
 
 def contains(field: Field[Any], operand: Any) -> Match:
-    """`field__contains="text"`, literal."""
+    """`field__contains="text"`, literal; of a value that is no text, the text that a key has of it."""
     wanted = _text(operand)
-    return Match(lambda value: isinstance(value, str) and wanted in value)
+    return Match(lambda value: value is not None and wanted in text(value))
 
 
 def startswith(field: Field[Any], operand: Any) -> Match:
     """`field__startswith="text"`, literal."""
     wanted = _text(operand)
-    return Match(lambda value: isinstance(value, str) and value.startswith(wanted))
+    return Match(lambda value: value is not None and text(value).startswith(wanted))
 
 
 def endswith(field: Field[Any], operand: Any) -> Match:
     """`field__endswith="text"`, literal."""
     wanted = _text(operand)
-    return Match(lambda value: isinstance(value, str) and value.endswith(wanted))
+    return Match(lambda value: value is not None and text(value).endswith(wanted))
 
 
 def _text(operand: Any) -> str:

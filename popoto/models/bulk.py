@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from popoto.exceptions import BackendError, ModelException
-from popoto.models.change import check_all, checked
+from popoto.models.change import check_all, checked, encoded
 from popoto.models.options import Options
 from popoto.models.writing import delete, delete_call, save
 from popoto.storage import Op, ask, ask_all, layout, together
@@ -36,12 +37,21 @@ async def create(model: type[M], instances: list[M], batch_size: int) -> list[M]
     for instance in instances:
         for one in meta.renewing:
             instance.__dict__[one.name] = one.format_value_pre_save(getattr(instance, one.name))
-        check_all(instance, meta.field_names)
+    _check(model, instances)
     twice = [key for key, times in Counter(instance.pk for instance in instances).items() if times > 1]
     if twice:
         raise ModelException(f"{model.__name__} {twice[0]!r} is in the batch twice: nothing was written")
     await _in_batches(model, "bulk_create", instances, batch_size, save)
     return instances
+
+
+def _check(model: type[M], instances: Iterable[M]) -> None:
+    """Find what may not be stored before anything is written."""
+    meta = model._meta
+    for instance in instances:
+        check_all(instance, meta.field_names)
+        for name in meta.fields.keys() & instance.__dict__.keys():
+            encoded(model, meta.fields[name], instance.__dict__[name])
 
 
 async def update(model: type[M], instances: list[M], updates: dict[str, Any], batch_size: int) -> int:
@@ -58,8 +68,11 @@ async def update(model: type[M], instances: list[M], updates: dict[str, Any], ba
         return 0
     values = {name: checked(model, meta.fields[name], value) for name, value in updates.items()}
     for instance in instances:
-        instance.__dict__.update(values)
-    await _in_batches(model, "bulk_update", instances, batch_size, lambda one: save(one, update_fields=list(values)))
+        # Each its own list or dictionary.
+        owned = {name: deepcopy(value) for name, value in values.items() if isinstance(value, list | dict | set)}
+        instance.__dict__.update(values | owned)
+    _check(model, instances)
+    await _in_batches(model, "bulk_update", instances, batch_size, save)
     return len(instances)
 
 

@@ -59,7 +59,9 @@ def checked(model: type[Model], one: Field[Any], value: Any, *, null_check: bool
     Raises:
         ModelException: naming field, value and remedy.
     """
-    if value is not None and type(value) is not one.settled_type:
+    if value is None:
+        value = one.nothing
+    elif type(value) is not one.settled_type:
         try:
             value = one.convert(value)
         except ValueError as error:
@@ -193,7 +195,9 @@ def _indexed(instance: Model, change: Change) -> None:
             score = None if value is None else instance._meta.fields[index.field].score(value)
             if score is not None:
                 change.scores[index.field] = score
-        for name in (index.field, *index.partitions):
+        # Whether there is a place is told from the bytes.
+        named = index.partitions if index.kind == "G" else (index.field, *index.partitions)
+        for name in named:
             one = instance._meta.fields.get(name)
             if one is not None and one.code == "x" and name in change.values:
                 change.tokens[name] = part(getattr(instance, name))

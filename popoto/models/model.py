@@ -60,7 +60,7 @@ class Model(Many, Upkeep, metaclass=ModelBase):
                     value = field.initial()
             else:
                 value = field.initial()
-            state[name] = value if value is None else checked(model, field, value, null_check=False)
+            state[name] = field.nothing if value is None else checked(model, field, value, null_check=False)
         if left:
             self._take_expiry(kwargs)
 

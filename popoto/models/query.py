@@ -142,9 +142,9 @@ class Query(Generic[M]):
 
     # -- answers under asyncio
 
-    async def async_filter(self, **kwargs: Any) -> list[Any]:
+    async def async_filter(self, *conditions: Q, **kwargs: Any) -> list[Any]:
         """`filter` for asyncio: the rows as a list."""
-        return list(await self.filter(**kwargs))
+        return list(await self.filter(*conditions, **kwargs))
 
     async def async_all(self, **kwargs: Any) -> list[Any]:
         """`all` for asyncio."""

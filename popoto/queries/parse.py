@@ -42,7 +42,8 @@ def leaves(schema: Schema, keywords: Mapping[str, Any]) -> list[Condition]:
     found = []
     for field in schema.fields.values():
         try:
-            gathered = field.gathered(rest)
+            # What is a field's own name is no part of another's.
+            gathered = field.gathered({n: v for n, v in rest.items() if n == field.name or n not in schema.fields})
         except ValueError as error:
             raise QueryException(f"{schema.model_name}.{field.name} {error}") from error
         if gathered is not None:

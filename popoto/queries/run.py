@@ -11,9 +11,54 @@ from popoto.queries.finish import ordered, satisfies
 from popoto.queries.plan import Plan
 from popoto.queries.schema import Schema
 from popoto.queries.where import Wanted, conditions
-from popoto.storage import ask, layout
+from popoto.storage import Layout, ask, layout
 
 Hydrate = Callable[[str, Sequence[str], Sequence[bytes | None]], Any]
+
+
+class Gathering:
+    """The rows of a query so far, page by page."""
+
+    def __init__(self, schema: Schema, query: Plan, hydrate: Hydrate, here: Layout, chunk: int = PAGE_ROWS) -> None:
+        self.schema = schema
+        self.query = query
+        self.hydrate = hydrate
+        self.here = here
+        self.found: dict[str, Any] = {}
+        self.cursor = b""
+        self.ended = False
+        self._seen: set[bytes] = set()
+        self._strip = len(schema.keyspace(here).prefix)
+        limit = query.wanted.limit
+        # Rows are in order already when the index is walked; else all are needed before the first is known.
+        ranked = any(condition.match.rank is not None for condition in conditions(query.wanted.where))
+        early = query.walk is not None or (query.wanted.order is None and not ranked)
+        self.enough = limit if early else None
+        self._most = chunk if self.enough is None else min(chunk, self.enough)
+        # Where the indexes tell all, no more than the limit is asked for.
+        self._limited = self.enough is not None and query.exact and self.enough <= chunk
+
+    async def page(self) -> list[Any]:
+        """One more page: the rows of it that satisfy the query."""
+        page = await ask(
+            select(self.schema, self.query, self.here, most=self._most, limited=self._limited, cursor=self.cursor)
+        )
+        fresh = []
+        for key, *values in page.found:
+            if key not in self._seen:
+                self._seen.add(key)
+                row = self.hydrate(
+                    key.decode("utf-8", "surrogateescape")[self._strip :], self.schema.field_names, values
+                )
+                if satisfies(row, self.query.wanted.where) and row.pk not in self.found:
+                    self.found[row.pk] = row
+                    fresh.append(row)
+        self.cursor = page.cursor
+        if page.cursor == MORE:
+            # Some were leftovers of an index: begin again, this time with cursors that lose nothing.
+            self._limited, self.cursor = False, b""
+        self.ended = not page.cursor or (self.enough is not None and len(self.found) >= self.enough)
+        return fresh
 
 
 async def rows(schema: Schema, query: Plan, hydrate: Hydrate) -> list[Any]:
@@ -21,32 +66,10 @@ async def rows(schema: Schema, query: Plan, hydrate: Hydrate) -> list[Any]:
     limit = query.wanted.limit
     if limit == 0:
         return []
-    here = await layout()
-    strip = len(schema.keyspace(here).prefix)
-    # Rows are in order already when the index is walked; else all are needed before the first is known.
-    ranked = any(condition.match.rank is not None for condition in conditions(query.wanted.where))
-    early = limit is not None and (query.walk is not None or (query.wanted.order is None and not ranked))
-    most = min(limit, PAGE_ROWS) if early and limit is not None else PAGE_ROWS
-    found: dict[str, Any] = {}
-    seen: set[bytes] = set()
-    cursor = b""
-    while True:
-        page = await ask(select(schema, query, here, most=most, limited=early, cursor=cursor))
-        for key, *values in page.found:
-            if key not in seen:
-                seen.add(key)
-                row = hydrate(key.decode("utf-8", "surrogateescape")[strip:], schema.field_names, values)
-                if satisfies(row, query.wanted.where):
-                    found[row.pk] = row
-        if early and limit is not None and len(found) >= limit:
-            break
-        cursor = page.cursor
-        if cursor == MORE:
-            # Some candidates were leftovers of the index: look again, further.
-            most, cursor = most * 2 + limit_of(limit), b""
-        if not cursor and page.cursor != MORE:
-            break
-    result = _finished(list(found.values()), query.wanted)
+    gathering = Gathering(schema, query, hydrate, await layout())
+    while not gathering.ended:
+        await gathering.page()
+    result = _finished(list(gathering.found.values()), query.wanted)
     return result if limit is None else result[:limit]
 
 
@@ -61,11 +84,6 @@ def _finished(found: list[Any], wanted: Wanted) -> list[Any]:
             for row in result:
                 annotate(row)
     return result
-
-
-def limit_of(limit: int | None) -> int:
-    """The limit as a number to grow by."""
-    return limit or PAGE_ROWS
 
 
 async def count(schema: Schema, query: Plan, hydrate: Hydrate) -> int:

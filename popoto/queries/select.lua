@@ -208,8 +208,8 @@ local function go_on()
   end
 end
 
--- No more than is wanted, or than a few tries of that when sources will refuse some.
-local step = limited and math.min(CHUNK, math.max(16, most * (has_sources and 4 or 1))) or CHUNK
+-- About as many at a time as are wanted: what is found beyond that was looked at in vain.
+local step = math.min(CHUNK, math.max(16, most * (has_sources and limited and 4 or 1)))
 
 local function scored_chunk(walk, key)
   local command = {'ZRANGE', key, place or walk.from, walk.to, 'BYSCORE', 'LIMIT', seen, step, 'WITHSCORES'}
@@ -234,11 +234,11 @@ local function scored_chunk(walk, key)
 end
 
 local function set_chunk(key)
-  if not place and redis.call('SCARD', key) <= 2 * CHUNK then
+  if not place and redis.call('SCARD', key) <= 2 * step then
     go_on()
     return redis.call('SMEMBERS', key)
   end
-  local reply = redis.call('SSCAN', key, place or '0', 'COUNT', CHUNK)
+  local reply = redis.call('SSCAN', key, place or '0', 'COUNT', step)
   if reply[1] == '0' then
     go_on()
   else
@@ -308,11 +308,31 @@ local function accept(members)
   end
 end
 
+-- The members that no earlier walk has had: a count over several pages does not remember them.
+local function unseen(members, walking)
+  local result, had = {}, {}
+  for number = 1, walking - 1 do
+    for place in pairs(flags(members, walks[number])) do
+      had[place] = true
+    end
+  end
+  for place, member in ipairs(members) do
+    if not had[place] then
+      result[#result + 1] = member
+    end
+  end
+  return result
+end
+
 local everything, left_out = {}, false
 while walk_number <= #walks and looked < budget and (sorted or #found < most) do
+  local walking = walk_number
   local members = chunk()
   looked = looked + #members
   members = filtered(members)
+  if action == 'count' and walking > 1 and #members > 0 then
+    members = unseen(members, walking)
+  end
   if sorted then
     for _, member in ipairs(members) do
       everything[#everything + 1] = member
@@ -348,10 +368,11 @@ if sorted then
     end
     return one ~= other and (one < other) == (order == 'up')
   end)
-  for number = 1, math.min(most, #ordered) do
+  local last = limited and math.min(most, #ordered) or #ordered
+  for number = 1, last do
     accept({ordered[number]})
   end
-  left_out = #ordered > most
+  left_out = #ordered > last
 end
 
 local onward = ''

@@ -88,7 +88,8 @@ class StreamConsumer:
     @property
     def dead_letter_key(self) -> str:
         """The stream of the entries that were given up."""
-        return f"{PREFIX}:{self.stream_key}"
+        tag, brace, rest = self.stream_key.partition("}") if self.stream_key.startswith("{") else ("", "", "")
+        return f"{tag}{brace}{PREFIX}:{rest or self.stream_key}"
 
     # -- loops
 

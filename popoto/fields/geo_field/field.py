@@ -48,6 +48,7 @@ class GeoField(Field[Coordinates]):
     """
 
     Coordinates = Coordinates
+    nothing = Coordinates()
     types = (tuple,)
 
     def __init__(self, null: bool = True, **options: Any) -> None:
@@ -168,9 +169,11 @@ def _within(centre: tuple[float, float], reach: float, value: Any) -> bool:
 
 
 def _distance(name: str, centre: tuple[float, float], row: Any) -> float:
-    return metres(centre, getattr(row, name))
+    place = getattr(row, name)
+    return math.inf if place.latitude is None else metres(centre, place)
 
 
 def _annotate(nearest: Any, unit: str, row: Any) -> None:
-    row.__dict__["_geo_distance"] = round(nearest(row) / METRES[unit], 4)
+    distance = nearest(row)
+    row.__dict__["_geo_distance"] = round(distance / METRES[unit], 4) if distance < math.inf else None
     row.__dict__["_geo_distance_unit"] = unit
