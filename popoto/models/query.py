@@ -10,11 +10,13 @@ from popoto.exceptions import QueryException
 from popoto.fields.expressions import Q
 from popoto.models import creating
 from popoto.models.reading import by_keys, class_keys, class_size, key_text
-from popoto.queries import parse, run
+from popoto.queries import explain, parse, run
+from popoto.queries.explain import Explanation
+from popoto.queries.fetch import PAGE_ROWS
 from popoto.queries.finish import satisfies
 from popoto.queries.plan import Plan, equalities, plan
 from popoto.queries.where import Wanted
-from popoto.storage import Op
+from popoto.storage import Op, layout
 
 if TYPE_CHECKING:
     from popoto.models.key import DB_key
@@ -140,7 +142,65 @@ class Query(Generic[M]):
         """Every row's key, as bytes."""
         return self._model._run(class_keys(self._model))  # type: ignore[no-any-return]
 
+    def iterator(self, chunk: int = PAGE_ROWS) -> Iterator[M]:
+        """The rows one by one, fetched in pages of about `chunk` and not remembered; all at once when ordered.
+
+        A row that is written or deleted meanwhile may be met or missed; every other is met once.
+        """
+        if not isinstance(chunk, int) or isinstance(chunk, bool) or chunk < 1:
+            raise QueryException(f"{self._model.__name__}: iterator(chunk={chunk!r}) needs a positive int")
+        if self._answer is not None or self._planned().wanted.order is not None:
+            yield from self._rows()
+            return
+        gathering = self._model._run(self._gathering(chunk))
+        left = self._wanted.limit
+        while not gathering.ended and left != 0:
+            for row in self._model._run(gathering.page()):
+                gathering.found.pop(row.pk, None)
+                if left is not None:
+                    if left == 0:
+                        return
+                    left -= 1
+                yield row
+
+    def update(self, **updates: Any) -> int:
+        """Give every row new values, in one round trip a batch after the rows were fetched.
+
+        Returns:
+            How many rows were updated.
+
+        Raises:
+            ModelException: as `Model.bulk_update`.
+        """
+        return self._model.bulk_update(self._fresh(), **updates)
+
+    def delete(self) -> int:
+        """Delete every row with its index entries, in one round trip a batch after the rows were fetched."""
+        return self._model.bulk_delete(self._fresh())
+
+    def explain(self, analyze: bool = False) -> Explanation:
+        """What the query does, to print; with `analyze` the first page is run to show the driver that is chosen."""
+        planned = self._planned()
+        if not analyze:
+            return explain.explained(self._model._meta, planned)
+        return self._model._run(explain.analyzed(self._model._meta, planned))  # type: ignore[no-any-return]
+
     # -- answers under asyncio
+
+    async def async_update(self, **updates: Any) -> int:
+        """`update` for asyncio."""
+        return await self._model.async_bulk_update(self._fresh(), **updates)
+
+    async def async_delete(self) -> int:
+        """`delete` for asyncio."""
+        return await self._model.async_bulk_delete(self._fresh())
+
+    async def async_explain(self, analyze: bool = False) -> Explanation:
+        """`explain` for asyncio."""
+        planned = self._planned()
+        if not analyze:
+            return explain.explained(self._model._meta, planned)
+        return await self._model._arun(explain.analyzed(self._model._meta, planned))  # type: ignore[no-any-return]
 
     async def async_filter(self, *conditions: Q, **kwargs: Any) -> list[Any]:
         """`filter` for asyncio: the rows as a list."""
@@ -238,6 +298,13 @@ class Query(Generic[M]):
         return f"<Query {self._model.__name__}: {', '.join(parts) or 'all'} ({state})>"
 
     # -- plans
+
+    def _fresh(self) -> Query[M]:
+        """The same query without its remembered answer, for a verb that writes."""
+        return Query(self._model, replace(self._wanted, values=None), self._given, self._also)
+
+    async def _gathering(self, chunk: int) -> run.Gathering:
+        return run.Gathering(self._model._meta, self._planned(), self._model._from_row, await layout(), chunk)
 
     def _planned(self, wanted: Wanted | None = None) -> Plan:
         meta = self._model._meta

@@ -312,8 +312,8 @@ end
 local function unseen(members, walking)
   local result, had = {}, {}
   for number = 1, walking - 1 do
-    for place in pairs(flags(members, walks[number])) do
-      had[place] = true
+    for place, is_in in pairs(flags(members, walks[number])) do
+      had[place] = had[place] or is_in
     end
   end
   for place, member in ipairs(members) do

@@ -1,0 +1,93 @@
+"""What a query does, in words: its sources, its driver, its commands and its round trips."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from popoto.fields.sources import InCircle, InRange
+from popoto.queries.fetch import PAGE_ROWS, Page, select
+from popoto.queries.plan import Group, Plan, Sourced, range_words
+from popoto.queries.schema import Schema
+from popoto.queries.where import AllOf, AnyOf, Condition, Not, Where
+from popoto.storage import ask, layout
+
+_DRIVERS = {b"S": "a set", b"Z": "a sorted set", b"K": "rows named by their keys", b"": "nothing"}
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A query's plan as lines of text; print it.
+
+    Attributes:
+        lines: the plan, one thought a line.
+        driver: what the server walks, and how many members that has; "" before it was asked.
+        rows: how many rows the first page has; None before it was run.
+    """
+
+    lines: tuple[str, ...]
+    driver: str = ""
+    rows: int | None = None
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
+
+
+def explained(schema: Schema, query: Plan) -> Explanation:
+    """The plan, without asking the store."""
+    return Explanation(tuple(_lines(schema, query)))
+
+
+async def analyzed(schema: Schema, query: Plan) -> Explanation:
+    """The plan, and what its first page shows: the driver that the server chose, and how many rows there were."""
+    page: Page = await ask(select(schema, query, await layout()))
+    driver = f"{_DRIVERS[page.driver]} of {page.cardinality}"
+    more = ", and there are more pages" if page.cursor else ""
+    lines = (*_lines(schema, query), f"driver: {driver}", f"first page: {len(page.found)} candidates{more}")
+    return Explanation(lines, driver, len(page.found))
+
+
+def _lines(schema: Schema, query: Plan) -> Iterator[str]:
+    wanted = query.wanted
+    yield f"{schema.model_name} where {_words(wanted.where)}"
+    yield "sources:" if query.source.branches else f"sources: every row of $Class:{schema.model_name}"
+    yield from _tree(query.source, 1)
+    if query.walk is not None:
+        yield f"order: walks {query.walk[0]} {'downward' if query.walk[1] else 'upward'} up to the limit"
+    elif wanted.order is not None:
+        yield f"order: by {wanted.order[0]}{' descending' if wanted.order[1] else ''}, after loading"
+    if wanted.limit is not None:
+        yield f"limit: {wanted.limit}"
+    yield f"rows decide: {'no, the indexes tell all' if query.exact else 'yes, each is compared after loading'}"
+    yield f"commands: one EVALSHA of select.lua a page of about {PAGE_ROWS} rows, each one round trip"
+    counts = query.exact and bool(query.source.branches)
+    yield f"count(): {'the script counts, no row is sent' if counts else 'loads the rows, unless nothing is filtered'}"
+
+
+def _tree(source: Group | Sourced, depth: int) -> Iterator[str]:
+    indent = "  " * depth
+    if isinstance(source, Sourced):
+        detail = ""
+        if isinstance(source.source, InRange):
+            low, high, *_ = range_words(source.source)
+            detail = f" from {low} to {high}"
+        elif isinstance(source.source, InCircle):
+            detail = f" within {source.source.metres:.0f} m of {source.source.centre}"
+        yield f"{indent}{' or '.join(source.keys) or 'nothing'}{detail}"
+        return
+    if depth > 1 or source.kind == "O":
+        yield f"{indent}{'all of' if source.kind == 'A' else 'any of'}"
+        depth += 1
+    for branch in source.branches:
+        yield from _tree(branch, depth)
+
+
+def _words(where: Where) -> str:
+    if isinstance(where, Condition):
+        name = f"{where.field}__{where.lookup}" if where.lookup else where.field
+        return f"{name}={where.operand!r:.60}"
+    if isinstance(where, Not):
+        return f"not ({_words(where.branch)})"
+    joint = " and " if isinstance(where, AllOf) else " or "
+    inner = joint.join(_words(branch) for branch in where.branches)
+    return f"({inner})" if isinstance(where, AnyOf) else inner or "anything"
