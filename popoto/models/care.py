@@ -15,7 +15,7 @@ from popoto.models.change import KEEP, Change
 from popoto.models.options import Keyspace, Options
 from popoto.models.reading import by_keys
 from popoto.models.writing import present, save_call
-from popoto.storage import Call, Script, ask, ask_all, layout
+from popoto.storage import Call, Script, ask, ask_all, layout, together
 from popoto.storage.commands.hashes import hscan
 from popoto.storage.commands.keys import scan, type_of
 from popoto.storage.commands.sets import sscan
@@ -30,6 +30,8 @@ CLEAN: Final = Script("popoto.care", "popoto.models", "care.lua", shape=list[Any
 REAP: Final = Script("popoto.reap", "popoto.models", "reap.lua", shape=int, writes=True)
 # A script that looks at so many members takes a server a few milliseconds.
 MOST_MEMBERS: Final = 500
+# Sets that are looked through side by side, in the same round trips.
+MOST_KEYS: Final = 100
 _GLOB: Final = re.compile(rb"([*?\[\]\\^])")
 _COMPOSITE: Final = ("C", "c")
 _FAMILIES: Final = {"Z": "sorted_fields", "G": "geo_fields"}
@@ -69,7 +71,9 @@ async def examine(model: type[Model], batch_size: int, *, removing: bool, progre
     report["class_set"] = await strays_of(keyspace.class_set, None)
     for index in meta.row_indexes:
         keys = await _index_keys(meta, keyspace, index)
-        count = sum([await strays_of(key, index) for key in keys])
+        count = 0
+        for start in range(0, len(keys), MOST_KEYS):
+            count += sum(await together([strays_of(key, index) for key in keys[start : start + MOST_KEYS]]))
         if index.kind in _COMPOSITE:
             report["composite_indexes"][index.base(meta.model_name)] = count
             continue

@@ -28,25 +28,46 @@ async def get_or_create(
         if found is not None:
             return found, False
     fresh = model(**{**lookup, **(defaults or {})})
-    here = await layout()
-    keyspace = meta.keyspace(here)
-    change = prepared(fresh, names=None, skip_auto_now=False, migrate_key=False, mode="insert")
+    keyspace = meta.keyspace(await layout())
+    try:
+        change = prepared(fresh, names=None, skip_auto_now=False, migrate_key=False, mode="insert")
+    except ModelException:
+        # It cannot be created; it may be there.
+        (found,) = await by_keys(model, [fresh.pk], skip_none=False)
+        if found is None:
+            raise
+        return _agreed(model, found, fresh, lookup), False
     call = save_call(change, keyspace, fresh._extra_commands(change.key, keyspace.prefix, ()))
     read = hmget(key_bytes(keyspace.prefix + change.key), *meta.field_names)
     written, values = await ask_all([call, read], errors="return")
     if not isinstance(written, ReplyError):
         settle(fresh, change)
         return fresh, True
+    if written.code == "UNIQ":
+        # Another may have created just this row since we looked.
+        found = await model.query.filter(**lookup)._one()
+        if found is not None:
+            return found, False
     if written.code != "TAKEN" or isinstance(values, ReplyError):
         refused(written, fresh, change)
     existing = model._from_row(change.key, meta.field_names, values)
+    return _agreed(model, existing, fresh, lookup), False
+
+
+def _agreed(model: type[M], existing: M, fresh: M, lookup: Mapping[str, Any]) -> M:
+    """The stored row, if it has every value of the lookup.
+
+    Raises:
+        ModelException: naming the value that differs.
+    """
     for name, value in lookup.items():
-        if name in meta.fields and getattr(existing, name) != getattr(fresh, name):
+        field = model._meta.fields.get(name)
+        if field is not None and field.compared(existing) != field.compared(fresh):
             raise ModelException(
-                f"{model.__name__} {change.key!r} is stored with another {name}: look it up by its key values alone, "
+                f"{model.__name__} {existing.pk!r} is stored with another {name}: look it up by its key values alone, "
                 f"and give {name}={value!r} in defaults"
             )
-    return existing, False
+    return existing
 
 
 async def update_or_create(

@@ -15,7 +15,13 @@ if TYPE_CHECKING:
     from popoto.fields import Field
     from popoto.models.model import Model
 
-INCREMENT: Final = Script("popoto.save", "popoto.models", "save.lua", shape=list[Any], writes=True)
+
+def _sums(raw: Any) -> list[Any]:
+    """The bytes of each sum; none where the script added nothing and counts new fields."""
+    return raw if isinstance(raw, list) else []
+
+
+INCREMENT: Final = Script("popoto.save", "popoto.models", "save.lua", shape=_sums, writes=True)
 NUMBERS: Final = (int, float, Decimal)
 # A sum that others keep changing under us is computed anew; so many times means that something is wrong.
 MOST_TRIES: Final = 1_000
@@ -52,25 +58,26 @@ async def increment(instance: Model, name: str, delta: Any) -> Any:
     keyspace = instance._meta.keyspace(await layout())
     key = instance._redis_key or ""
     if field.type is not Decimal:
-        change = Change("update", key, increments={name: (field.code, repr(step))}, expiry=KEEP)
+        change = Change("update", key, increments={name: (field.code, repr(step)), **_version(instance)}, expiry=KEEP)
         call = save_call(change, keyspace)
         try:
-            (raw,) = await ask(Call(INCREMENT, call.keys, call.args))
+            raw, *version = await ask(Call(INCREMENT, call.keys, call.args))
         except ReplyError as error:
             if error.code != "INEXACT":
                 refused(error, instance, change)
         else:
-            return _settled(instance, field, raw)
+            return _settled(instance, field, raw, version)
     for _ in range(MOST_TRIES):
         before = await ask(hget(key_bytes(keyspace.prefix + key), name))
         change = _computed(instance, field, before, step)
+        call = save_call(change, keyspace)
         try:
-            await ask(save_call(change, keyspace))
+            version = await ask(Call(INCREMENT, call.keys, call.args))
         except ReplyError as error:
             if error.code != "STALE":
                 refused(error, instance, change)
         else:
-            return _settled(instance, field, change.values[name])
+            return _settled(instance, field, change.values[name], version)
     raise ModelException(f"{type(instance).__name__}.{name} is changed by others all the time: try again later")
 
 
@@ -94,12 +101,23 @@ def _computed(instance: Model, field: Field[Any], before: bytes | None, step: An
         values={field.name: raw},
         scores=scores,
         expected={field.name: before},
+        increments=_version(instance),
         expiry=KEEP,
     )
 
 
-def _settled(instance: Model, field: Field[Any], raw: bytes) -> Any:
+def _version(instance: Model) -> dict[str, tuple[str, str]]:
+    """The version counts an addition too, so that a save by who did not see it is refused."""
+    name = instance._meta.version_field
+    return {} if name is None else {name: ("i", "1")}
+
+
+def _settled(instance: Model, field: Field[Any], raw: bytes, version: list[bytes]) -> Any:
     value = field.decode(raw)
+    name = instance._meta.version_field
+    if name is not None and version:
+        instance._raw[name] = version[0]
+        instance.__dict__.pop(name, None)
     instance._raw[field.name] = raw
     instance.__dict__[field.name] = value
     return value

@@ -103,6 +103,8 @@ def order(schema: Schema, order_by: Any) -> tuple[str, bool] | None:
             f"{schema.model_name}: order_by={order_by!r} names no field; write one of "
             f"{', '.join(sorted(schema.fields))}, with - in front to descend"
         )
+    if not schema.fields[name].orderable:
+        raise QueryException(f"{schema.model_name}: order_by={order_by!r} names a field whose values have no order")
     return name, order_by.startswith("-")
 
 

@@ -97,6 +97,7 @@ class Field(Generic[T]):
         self.encode: Callable[[Any], bytes] = encoder(type)
         self.decode: Callable[[bytes], Any] = decoder(type)
         self.code = value_code(type)
+        self.orderable = type not in (list, dict, set, tuple)
         # A value of just this type needs no conversion.
         self.settled_type: Any = type
         self.index: Index | None = None
@@ -120,6 +121,10 @@ class Field(Generic[T]):
             raise ModelException(f"one Field object cannot be both {self.name!r} and {name!r}: declare two")
         self.name = name
         self.index = self.make_index()
+        if self.unique and not self.auto and (self.index is None or self.index.kind != "U"):
+            raise ModelException(
+                f"{self._title()} cannot be unique: name it in Meta.indexes, or use a UniqueField beside it"
+            )
         self.lookups = self.make_lookups()
 
     def __repr__(self) -> str:

@@ -110,11 +110,11 @@ class Relationship(Field[Any]):
     def convert(self, value: Any) -> Any:
         if isinstance(value, str):
             if not value.startswith(f"{self.model._meta.model_name}:"):
-                raise ValueError(f"is no key of {self.model.__name__}: give an instance, or a key as its pk")
+                raise ValueError(f"this is no key of {self.model.__name__}: give an instance, or a key as its pk")
             return value
         if isinstance(value, self.model):
             return value
-        raise ValueError(f"is no {self.model.__name__}: give an instance of it, its key, or None")
+        raise ValueError(f"this is no {self.model.__name__}: give an instance of it, its key, or None")
 
     def operand(self, value: Any) -> Any:
         return None if value is None else self.key_text(self.convert(value))
