@@ -10,7 +10,7 @@ from popoto.exceptions import QueryException
 from popoto.fields.expressions import Q
 from popoto.models import creating
 from popoto.models.reading import by_keys, class_keys, class_size, key_text
-from popoto.queries import explain, parse, run
+from popoto.queries import explain, parse, related, run
 from popoto.queries.explain import Explanation
 from popoto.queries.fetch import PAGE_ROWS
 from popoto.queries.finish import satisfies
@@ -304,7 +304,8 @@ class Query(Generic[M]):
         return Query(self._model, replace(self._wanted, values=None), self._given, self._also)
 
     async def _gathering(self, chunk: int) -> run.Gathering:
-        return run.Gathering(self._model._meta, self._planned(), self._model._from_row, await layout(), chunk)
+        planned = self._planned(await related.resolved(self._wanted))
+        return run.Gathering(self._model._meta, planned, self._model._from_row, await layout(), chunk)
 
     def _planned(self, wanted: Wanted | None = None) -> Plan:
         meta = self._model._meta
@@ -316,7 +317,8 @@ class Query(Generic[M]):
         return plan(meta, wanted)
 
     async def _fetching(self) -> list[Any]:
-        rows = await run.rows(self._model._meta, self._planned(), self._model._from_row)
+        planned = self._planned(await related.resolved(self._wanted))
+        rows = await run.rows(self._model._meta, planned, self._model._from_row)
         await creating.prefetch(self._model, rows, self._wanted.prefetch)
         names = self._wanted.values
         return rows if not names else [{name: _plain(row, name) for name in names} for row in rows]
@@ -325,7 +327,7 @@ class Query(Generic[M]):
         return (self.filter(**kwargs) if kwargs else self)._counted()
 
     async def _counted(self) -> int:
-        planned = self._planned()
+        planned = self._planned(await related.resolved(self._wanted))
         if not self._wanted.where.branches:
             total = await class_size(self._model)
         else:
@@ -351,7 +353,8 @@ class Query(Generic[M]):
         keys = [key] if key is not None else query._named_keys()
         if keys:
             found = (await by_keys(self._model, keys, skip_none=True))[:1]
-            rows = [row for row in found if row and satisfies(row, query._wanted.where)]
+            where = (await related.resolved(query._wanted)).where
+            rows = [row for row in found if row and satisfies(row, where)]
         else:
             rows = await query.filter(limit=2)._fetching()
         if len(rows) > 1:

@@ -9,7 +9,7 @@ from popoto.fields.sources import InCircle, InRange
 from popoto.queries.fetch import PAGE_ROWS, Page, select
 from popoto.queries.plan import Group, Plan, Sourced, range_words
 from popoto.queries.schema import Schema
-from popoto.queries.where import AllOf, AnyOf, Condition, Not, Where
+from popoto.queries.where import AllOf, AnyOf, Condition, Not, Related, Where
 from popoto.storage import ask, layout
 
 _DRIVERS = {b"S": "a set", b"Z": "a sorted set", b"K": "rows named by their keys", b"": "nothing"}
@@ -88,6 +88,8 @@ def _words(where: Where) -> str:
         return f"{name}={where.operand!r:.60}"
     if isinstance(where, Not):
         return f"not ({_words(where.branch)})"
+    if isinstance(where, Related):
+        return f"{where.field.name} refers to a {where.field.model.__name__} where {_words(where.where)}, found first"
     joint = " and " if isinstance(where, AllOf) else " or "
     inner = joint.join(_words(branch) for branch in where.branches)
     return f"({inner})" if isinstance(where, AnyOf) else inner or "anything"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from popoto.exceptions import QueryException
 from popoto.fields.expressions import Q
-from popoto.queries.where import AllOf, AnyOf, Condition, Not, Wanted, Where
+from popoto.queries.where import AllOf, AnyOf, Condition, Not, Related, Wanted, Where
 
 if TYPE_CHECKING:
     from popoto.fields import Field
@@ -36,10 +36,10 @@ def parse(
     )
 
 
-def leaves(schema: Schema, keywords: Mapping[str, Any]) -> list[Condition]:
+def leaves(schema: Schema, keywords: Mapping[str, Any]) -> list[Where]:
     """The conditions of some keywords; several keywords of one field may make one."""
     rest = {name: value for name, value in keywords.items() if name not in RESERVED}
-    found = []
+    found: list[Where] = []
     for field in schema.fields.values():
         try:
             # What is a field's own name is no part of another's.
@@ -49,7 +49,7 @@ def leaves(schema: Schema, keywords: Mapping[str, Any]) -> list[Condition]:
         if gathered is not None:
             used, match = gathered
             found.append(Condition(field.name, "near", {name: rest.pop(name) for name in sorted(used)}, match))
-    return found + [condition(schema, name, value) for name, value in rest.items()]
+    return found + [lookup_of(schema, name, value) for name, value in rest.items()]
 
 
 def expression(schema: Schema, one: Any) -> Where:
@@ -62,6 +62,16 @@ def expression(schema: Schema, one: Any) -> Where:
     if one.kind == "not":
         return Not(branches[0])
     return AllOf(branches) if one.kind == "and" else AnyOf(branches)
+
+
+def lookup_of(schema: Schema, keyword: str, operand: Any) -> Where:
+    """One keyword of a filter, which may go through a relationship: `customer__city="Rome"`."""
+    name, _, rest = keyword.partition("__")
+    field = schema.fields.get(name)
+    related = field.related() if field is not None and rest else None
+    if field is None or related is None or rest in field.lookups:
+        return condition(schema, keyword, operand)
+    return Related(field, AllOf(tuple(leaves(related._meta, {rest: operand}))))
 
 
 def condition(schema: Schema, keyword: str, operand: Any) -> Condition:

@@ -12,7 +12,7 @@ from popoto.exceptions import QueryException
 from popoto.fields.sources import InCircle, Index, InRange, InSets, Keyed, Source
 from popoto.keys import spellings
 from popoto.queries.schema import Schema
-from popoto.queries.where import AllOf, AnyOf, Condition, Not, Wanted, Where
+from popoto.queries.where import AllOf, AnyOf, Condition, Not, Related, Wanted, Where
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +91,8 @@ def _source(schema: Schema, where: Where, equal: Mapping[str, Any]) -> Sourced |
         # What an index does not have, it may only have lost: the rows decide.
         _source(schema, where.branch, equal)
         return None
+    if isinstance(where, Related):
+        return None
     if isinstance(where, AnyOf):
         branches = [_source(schema, branch, equal) for branch in where.branches]
         known = tuple(branch for branch in branches if branch is not None)
@@ -121,7 +123,7 @@ def _exact(schema: Schema, where: Where, equal: Mapping[str, Any]) -> bool:
     if isinstance(where, Condition):
         keyed = isinstance(where.match.source, Keyed) and len(schema.key_order) > 1
         return where.match.exact and (not keyed or _is_named(schema, equal))
-    if isinstance(where, Not):
+    if isinstance(where, Not | Related):
         return False
     known = {**equal, **equalities(where)} if isinstance(where, AllOf) else {}
     return all(_exact(schema, branch, known) for branch in where.branches)

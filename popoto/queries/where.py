@@ -47,7 +47,20 @@ class Not:
     branch: Where
 
 
-Where: TypeAlias = Condition | AllOf | AnyOf | Not
+@dataclass(frozen=True, slots=True)
+class Related:
+    """The related row must satisfy something; resolved before a query is planned.
+
+    Attributes:
+        field: the relationship.
+        where: what the related row must satisfy.
+    """
+
+    field: Any
+    where: Where
+
+
+Where: TypeAlias = Condition | AllOf | AnyOf | Not | Related
 
 
 def conditions(where: Where) -> Iterator[Condition]:
@@ -56,7 +69,7 @@ def conditions(where: Where) -> Iterator[Condition]:
         yield where
     elif isinstance(where, Not):
         yield from conditions(where.branch)
-    else:
+    elif not isinstance(where, Related):
         for branch in where.branches:
             yield from conditions(branch)
 

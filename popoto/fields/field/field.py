@@ -248,6 +248,10 @@ class Field(Generic[T]):
         """The value's place in a sorted set; None for a field that has none."""
         return None
 
+    def related(self) -> Any:
+        """The model that lookups can go through to; None for a field that refers to none."""
+        return None
+
     def gathered(self, keywords: Mapping[str, Any]) -> tuple[set[str], Match] | None:
         """What several keywords of a filter ask of the field together: those used and the match; None for nothing."""
         return None

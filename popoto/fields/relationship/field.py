@@ -122,6 +122,9 @@ class Relationship(Field[Any]):
     def compared(self, instance: Any) -> Any:
         return self.key_of(instance)
 
+    def related(self) -> Any:
+        return self.model
+
     # -- the index
 
     def make_index(self) -> Index | None:
