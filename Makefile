@@ -6,7 +6,7 @@ PY        := $(VENV)/bin/python
 DEMO_VENV := .venv-demo
 DEMO_DATA := $(CURDIR)/.demo-data
 DOCS_VENV := .venv-docs
-CODE      := popoto popoto_pytest backends conformance
+CODE      := popoto backends conformance
 CHECKED   := $(wildcard $(CODE) tests tools examples benchmarks)
 SOURCES   := $(shell find $(CODE) -type f -not -name '*.pyc' 2>/dev/null)
 

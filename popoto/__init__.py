@@ -1,61 +1,172 @@
-"""popoto maps Python classes to Redis and Valkey, with pluggable storage."""
+"""popoto maps Python classes to Redis and Valkey, with pluggable storage.
 
-from importlib.metadata import PackageNotFoundError, version
+Names are imported when they are first asked for, so that `import popoto` costs next to nothing.
+"""
 
-from popoto.configuration import configure
-from popoto.exceptions import (
-    BackendError,
-    BadURL,
-    CapabilityError,
-    CrossSlot,
-    KeyMutationError,
-    ModelException,
-    OutcomeUnknown,
-    PublisherException,
-    QueryException,
-    ReplyError,
-    SkipSaveException,
-    StaleObjectError,
-    SubscriberException,
-    Unavailable,
-)
-from popoto.fields import (
-    AutoKeyField,
-    BooleanField,
-    BytesField,
-    DateField,
-    DatetimeField,
-    DecimalField,
-    DictField,
-    Field,
-    FloatField,
-    GeoField,
-    IndexedField,
-    IntField,
-    KeyField,
-    ListField,
-    Relationship,
-    SetField,
-    SortedField,
-    SortedKeyField,
-    StringField,
-    TimeField,
-    TupleField,
-    UniqueField,
-    UniqueKeyField,
-)
-from popoto.fields.expressions import CombinedExpression, Expression, Q
-from popoto.models import DB_key, Model, ModelBase, Query
-from popoto.monitoring import enable_error_reporting
-from popoto.pubsub import Publisher, Subscriber
-from popoto.redis_db import POPOTO_REDIS_DB, get_async_redis_db, get_redis
-from popoto.storage import Connection, Pipeline, RoundTrips, connect, connection, plugins, round_trips, using
-from popoto.streams import EventStreamMixin, StreamConsumer
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-try:
-    __version__ = version("popoto")
-except PackageNotFoundError:
-    __version__ = "0.0.0+unknown"
+if TYPE_CHECKING:
+    from popoto.configuration import configure
+    from popoto.exceptions import (
+        BackendError,
+        BadURL,
+        CapabilityError,
+        CrossSlot,
+        KeyMutationError,
+        ModelException,
+        OutcomeUnknown,
+        PublisherException,
+        QueryException,
+        ReplyError,
+        SkipSaveException,
+        StaleObjectError,
+        SubscriberException,
+        Unavailable,
+    )
+    from popoto.fields import (
+        AutoKeyField,
+        BooleanField,
+        BytesField,
+        DateField,
+        DatetimeField,
+        DecimalField,
+        DictField,
+        Field,
+        FloatField,
+        GeoField,
+        IndexedField,
+        IntField,
+        KeyField,
+        ListField,
+        Relationship,
+        SetField,
+        SortedField,
+        SortedKeyField,
+        StringField,
+        TimeField,
+        TupleField,
+        UniqueField,
+        UniqueKeyField,
+    )
+    from popoto.fields.expressions import CombinedExpression, Expression, Q
+    from popoto.models import DB_key, Model, ModelBase, Query
+    from popoto.monitoring import enable_error_reporting
+    from popoto.pubsub import Publisher, Subscriber
+    from popoto.redis_db import POPOTO_REDIS_DB, get_async_redis_db, get_redis
+    from popoto.storage import Connection, Pipeline, RoundTrips, connect, connection, plugins, round_trips, using
+    from popoto.streams import EventStreamMixin, StreamConsumer
+
+    __version__: str
+
+_HOMES = {
+    "popoto.configuration": ("configure",),
+    "popoto.exceptions": (
+        "BackendError",
+        "BadURL",
+        "CapabilityError",
+        "CrossSlot",
+        "KeyMutationError",
+        "ModelException",
+        "OutcomeUnknown",
+        "PublisherException",
+        "QueryException",
+        "ReplyError",
+        "SkipSaveException",
+        "StaleObjectError",
+        "SubscriberException",
+        "Unavailable",
+    ),
+    "popoto.fields": (
+        "AutoKeyField",
+        "BooleanField",
+        "BytesField",
+        "DateField",
+        "DatetimeField",
+        "DecimalField",
+        "DictField",
+        "Field",
+        "FloatField",
+        "GeoField",
+        "IndexedField",
+        "IntField",
+        "KeyField",
+        "ListField",
+        "Relationship",
+        "SetField",
+        "SortedField",
+        "SortedKeyField",
+        "StringField",
+        "TimeField",
+        "TupleField",
+        "UniqueField",
+        "UniqueKeyField",
+    ),
+    "popoto.fields.expressions": (
+        "CombinedExpression",
+        "Expression",
+        "Q",
+    ),
+    "popoto.models": (
+        "DB_key",
+        "Model",
+        "ModelBase",
+        "Query",
+    ),
+    "popoto.monitoring": ("enable_error_reporting",),
+    "popoto.pubsub": (
+        "Publisher",
+        "Subscriber",
+    ),
+    "popoto.redis_db": (
+        "POPOTO_REDIS_DB",
+        "get_async_redis_db",
+        "get_redis",
+    ),
+    "popoto.storage": (
+        "Connection",
+        "Pipeline",
+        "RoundTrips",
+        "connect",
+        "connection",
+        "plugins",
+        "round_trips",
+        "using",
+    ),
+    "popoto.streams": (
+        "EventStreamMixin",
+        "StreamConsumer",
+    ),
+}
+_NAMES = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        value: Any = _version()
+    elif name in _NAMES:
+        value = getattr(import_module(_NAMES[name]), name)
+    elif name.startswith("_") or name not in _MODULES:
+        raise AttributeError(f"module 'popoto' has no attribute {name!r}")
+    else:
+        return import_module(f"popoto.{name}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def _version() -> str:
+    metadata = import_module("importlib.metadata")
+    try:
+        return str(metadata.version("popoto"))
+    except metadata.PackageNotFoundError:
+        return "0.0.0+unknown"
+
+
+_MODULES = frozenset({"exceptions", "fields", "keys", "models", "pubsub", "queries", "redis_db", "storage", "streams"})
 
 __all__ = [
     "POPOTO_REDIS_DB",

@@ -175,7 +175,7 @@ def test_every_meta_option_is_documented() -> None:
 def environment_variables() -> set[str]:
     """Give every variable that the code reads: names in capitals that begin as ours, and what environ is asked for."""
     found: set[str] = set()
-    for folder in ("popoto", "popoto_pytest", "backends", "conformance"):
+    for folder in ("popoto", "backends", "conformance"):
         for path in (ROOT / folder).rglob("*.py"):
             text = path.read_text(encoding="utf-8")
             constants = (node.value for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Constant))

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-CODE_FOLDERS = ("popoto", "popoto_pytest", "backends", "conformance")
+CODE_FOLDERS = ("popoto", "backends", "conformance")
 MOST_LINES = 400
 
 VAGUE_MODULE = re.compile(r"^(utils?|helpers?|common|misc|managers?|base_.*)$")

@@ -16,7 +16,7 @@ import redis
 from servers import Servers
 
 from popoto import clock
-from popoto.pytest_plugin import MARKER, FrozenClock, Settings
+from popoto.isolation import MARKER, FrozenClock, Settings
 from popoto.storage.urls import parse
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -47,7 +47,7 @@ def run(tmp_path: Path) -> Run:
         information = installed / "popoto_plugin-0.dist-info"
         information.mkdir(parents=True)
         (information / "METADATA").write_text("Metadata-Version: 2.1\nName: popoto-plugin\nVersion: 0\n")
-        (information / "entry_points.txt").write_text("[pytest11]\npopoto = popoto_pytest\n")
+        (information / "entry_points.txt").write_text("[pytest11]\npopoto = popoto.pytest_plugin\n")
     project = tmp_path / "project"
     project.mkdir()
 
@@ -100,7 +100,7 @@ def outcome(done: subprocess.CompletedProcess[str]) -> dict[str, int]:
 
 
 def test_a_project_without_models_notices_nothing(run: Run) -> None:
-    source = "import sys\ndef test_it(): assert not [name for name in sys.modules if name.split('.')[0] == 'popoto']"
+    source = "import sys\ndef test_it(): assert sorted(name for name in sys.modules if name.split('.')[0] == 'popoto') == ['popoto', 'popoto.pytest_plugin']"
     wrong = {"POPOTO_TEST_DB": "0", "POPOTO_TEST_URL": "redis://127.0.0.1:1/0"}
     assert outcome(run(source, **wrong)) == {"passed": 1}
 
@@ -252,4 +252,4 @@ def test_a_frozen_clock_stands_still_until_it_is_moved() -> None:
 
 def test_the_entry_point_is_declared() -> None:
     project = (Path(__file__).parent.parent / "pyproject.toml").read_text(encoding="utf-8")
-    assert '[project.entry-points.pytest11]\npopoto = "popoto_pytest"\n' in project
+    assert '[project.entry-points.pytest11]\npopoto = "popoto.pytest_plugin"\n' in project
