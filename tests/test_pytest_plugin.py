@@ -100,7 +100,8 @@ def outcome(done: subprocess.CompletedProcess[str]) -> dict[str, int]:
 
 
 def test_a_project_without_models_notices_nothing(run: Run) -> None:
-    source = "import sys\ndef test_it(): assert sorted(name for name in sys.modules if name.split('.')[0] == 'popoto') == ['popoto', 'popoto.pytest_plugin']"
+    loaded = "sorted(name for name in sys.modules if name.split('.')[0] == 'popoto')"
+    source = f"import sys\ndef test_it(): assert {loaded} == ['popoto', 'popoto.pytest_plugin']"
     wrong = {"POPOTO_TEST_DB": "0", "POPOTO_TEST_URL": "redis://127.0.0.1:1/0"}
     assert outcome(run(source, **wrong)) == {"passed": 1}
 
