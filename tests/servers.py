@@ -105,14 +105,19 @@ class Servers:
             return f"embedded://{self.folder}/embedded"
         return f"{KINDS[name].scheme}://127.0.0.1:{self.port(name)}/0"
 
-    def start(self, program: Path, folder: Path, *options: str) -> int:
-        """Start one more server and return its port."""
+    def start(self, program: Path, folder: Path, *options: str, first: str = "", highest: int = 65_535) -> int:
+        """Start one more server and return its port, which is no higher than asked; `first` names a settings file."""
         folder.mkdir(parents=True, exist_ok=True)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port: int = probe.getsockname()[1]
+        port = _free_port(highest)
         words = {"port": str(port), "bind": "127.0.0.1", "dir": str(folder), "save": "", "appendonly": "no"}
-        argv = [str(program), *(word for name, value in words.items() for word in (f"--{name}", value)), *options]
+        if first:
+            words = {"port": str(port), "bind": "127.0.0.1", "dir": str(folder)}
+        argv = [
+            str(program),
+            *([first] if first else []),
+            *(word for name, value in words.items() for word in (f"--{name}", value)),
+            *options,
+        ]
         log = folder / "log"
         with log.open("wb") as output:
             server = subprocess.Popen(argv, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
@@ -134,6 +139,15 @@ class Servers:
             except subprocess.TimeoutExpired:
                 server.kill()
                 server.wait()
+
+
+def _free_port(highest: int) -> int:
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+        if port <= highest:
+            return port
 
 
 def _answers(port: int) -> bool:

@@ -121,7 +121,7 @@ class Client:
         quick = {name: words[name] for name in ("socket_timeout", "socket_connect_timeout", "protocol")}
         hosts = [(host, port or 26_379) for host, port in url.hosts]
         guard = module.sentinel.Sentinel(hosts, sentinel_kwargs=quick, **words)
-        return wire(guard.master_for(service).connection_pool, self.family)
+        return wire(guard.master_for(service).connection_pool, self.family, guard.sentinels)
 
 
 def _one_slot(url: URL) -> bool:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from popoto.storage.urls import URL
 
 MOST_MOVES: Final = 5
+EVERYWHERE: Final = -1
+"""The slot of what goes to every primary."""
 _KEYLESS: Final = frozenset({b"MULTI", b"EXEC"})
 
 
@@ -60,6 +62,10 @@ def routed(argvs: Argvs) -> list[list[int]]:
         if argv[0] == b"MULTI":
             in_multi, open_multi = True, [at]
             continue
+        if argv[0] == b"SCRIPT":
+            # The cache of scripts is each node's own.
+            groups[EVERYWHERE - at] = [at]
+            continue
         found = key_slot(argv)
         if in_multi:
             open_multi.append(at)
@@ -76,9 +82,16 @@ def moved(replies: Sequence[Raw]) -> bool:
     """Whether every reply says that the keys live elsewhere, so that nothing ran."""
     return (
         bool(replies)
-        and any(isinstance(reply, ReplyError) and reply.code in ("MOVED", "EXECABORT") for reply in replies)
+        and any(isinstance(reply, ReplyError) and reply.code == "MOVED" for reply in replies)
         and not any(not isinstance(reply, ReplyError) and reply not in (b"OK", b"QUEUED") for reply in replies)
     )
+
+
+def _agreed(replies: Sequence[Raw]) -> Raw:
+    """One answer of many nodes: the first, or of flags whether any is set."""
+    if all(isinstance(reply, list) for reply in replies):
+        return [max(flags) for flags in zip(*replies, strict=True)]
+    return replies[0]
 
 
 def _group_slot(argvs: Argvs) -> int:
@@ -110,7 +123,9 @@ class ClusterWire:
         return self._client
 
     def _wire(self, number: int) -> PoolWire:
-        node = self.client.nodes_manager.get_node_from_slot(number % SLOTS)
+        return self._wire_of(self.client.nodes_manager.get_node_from_slot(number % SLOTS))
+
+    def _wire_of(self, node: Any) -> PoolWire:
         if node.redis_connection is None if hasattr(node, "redis_connection") else False:
             self.client.get_redis_connection(node)
         inner = getattr(node, "redis_connection", None) or node.valkey_connection
@@ -128,6 +143,8 @@ class ClusterWire:
         return replies
 
     def _send_group(self, argvs: Argvs) -> list[Raw]:
+        if argvs[0][0] == b"SCRIPT":
+            return [_agreed([self._wire_of(node).send(argvs)[0] for node in self.client.get_primaries()])]
         number = _group_slot(argvs)
         for _ in range(MOST_MOVES):
             replies = self._wire(number).send(argvs)
@@ -172,8 +189,9 @@ class AsyncClusterWire:
         return self._client
 
     async def _wire(self, number: int) -> AsyncPoolWire:
-        client = await self._ready()
-        node = client.nodes_manager.get_node_from_slot(number % SLOTS)
+        return self._wire_of((await self._ready()).nodes_manager.get_node_from_slot(number % SLOTS))
+
+    def _wire_of(self, node: Any) -> AsyncPoolWire:
         wire = self._wires.get(node.name)
         if wire is None:
             wire = self._wires[node.name] = AsyncPoolWire(self._pool(node), self._library.family)
@@ -195,6 +213,9 @@ class AsyncClusterWire:
         return replies
 
     async def _send_group(self, argvs: Argvs) -> list[Raw]:
+        if argvs[0][0] == b"SCRIPT":
+            nodes = (await self._ready()).get_primaries()
+            return [_agreed([(await self._wire_of(node).send(argvs))[0] for node in nodes])]
         number = _group_slot(argvs)
         for _ in range(MOST_MOVES):
             replies = await (await self._wire(number)).send(argvs)

@@ -69,9 +69,11 @@ class Family:
 class PoolWire:
     """A blocking wire over one pool of connections."""
 
-    def __init__(self, pool: Any, family: Family) -> None:
+    def __init__(self, pool: Any, family: Family, guards: Sequence[Any] = ()) -> None:
         self.pool = pool
         self.family = family
+        # The clients of sentinels, which the pool asks for the primary.
+        self._guards = guards
 
     def send(self, argvs: Argvs, keys: Sequence[bytes] = (), /) -> list[Raw]:
         family = self.family
@@ -112,6 +114,8 @@ class PoolWire:
 
     def close(self) -> None:
         self.pool.disconnect(inuse_connections=False)
+        for guard in self._guards:
+            guard.close()
 
 
 class PoolSubscription:
@@ -154,9 +158,10 @@ class PoolSubscription:
 class AsyncPoolWire:
     """An asyncio wire over one pool of connections."""
 
-    def __init__(self, pool: Any, family: Family) -> None:
+    def __init__(self, pool: Any, family: Family, guards: Sequence[Any] = ()) -> None:
         self.pool = pool
         self.family = family
+        self._guards = guards
 
     async def send(self, argvs: Argvs, keys: Sequence[bytes] = (), /) -> list[Raw]:
         family = self.family
@@ -198,6 +203,8 @@ class AsyncPoolWire:
 
     async def close(self) -> None:
         await self.pool.disconnect(inuse_connections=True)
+        for guard in self._guards:
+            await guard.aclose()
 
 
 class AsyncPoolSubscription:

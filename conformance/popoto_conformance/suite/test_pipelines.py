@@ -156,6 +156,8 @@ def native(connection: Connection) -> Any:
     client = connection.native
     if client is None or not hasattr(client, "pipeline"):
         raise not_applicable("no client with pipelines stands behind the backend")
+    if connection.info.cluster:
+        raise not_applicable("a client's cluster pipeline takes no scripts, so operations wait in popoto's own")
     return client
 
 

@@ -1,0 +1,165 @@
+"""Clusters, sentinels and TLS: the URLs that name more than one plain server."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+import redis
+from deployments import CERTIFICATES, TLSFront, cluster, sentinel
+from servers import Servers
+
+from popoto import (
+    BackendError,
+    CrossSlot,
+    IndexedField,
+    KeyField,
+    Model,
+    ModelException,
+    SortedField,
+    Unavailable,
+    UniqueField,
+    round_trips,
+    using,
+)
+from popoto.storage import Connection, ask
+from popoto.storage.commands.sets import sinter
+
+pytestmark = pytest.mark.server
+
+
+class Plane(Model):
+    name = KeyField()
+    maker = IndexedField()
+    tail = UniqueField()
+    seats = SortedField(type=int, default=0, partition_by="maker")
+
+
+class Pilot(Model):
+    name = KeyField()
+
+
+@pytest.fixture(scope="module")
+def nodes(servers: Servers) -> list[int]:
+    return cluster(servers)
+
+
+@pytest.fixture(params=["redis", "valkey"])
+def clustered(request: pytest.FixtureRequest, nodes: list[int]) -> Iterator[Connection]:
+    store = Connection(f"{request.param}+cluster://127.0.0.1:{nodes[0]},127.0.0.1:{nodes[1]}")
+    with using(store):
+        yield store
+        Plane.delete_all()
+        Pilot.delete_all()
+    store.close()
+
+
+def every_key(nodes: list[int]) -> list[bytes]:
+    keys: list[bytes] = []
+    for port in nodes:
+        with redis.Redis(port=port) as node:
+            keys += node.keys("*")
+    return sorted(keys)
+
+
+def lives() -> None:
+    """A model's life; every verb one round trip."""
+    with round_trips() as trips:
+        plane = Plane.create(name="a:b", maker="x", tail="t1", seats=3)
+        plane.maker = "y"
+        plane.save()
+        plane.name = "c"
+        plane.save(migrate_key=True)
+    assert trips == 3
+    assert [one.seats for one in Plane.query.filter(maker="y", seats__gte=3)] == [3]
+    assert (Plane.query.count(maker="x"), Plane.query.count(tail="t1")) == (0, 1)
+    with pytest.raises(ModelException, match="is taken"):
+        Plane.create(name="d", tail="t1")
+    assert Plane.check_indexes()["total"] == 0
+    assert Plane.rebuild_indexes() == 1
+    assert plane.delete() is True
+
+
+async def alives() -> None:
+    await Plane.async_create(name="async", maker="x", tail="t2", seats=1)
+    found = await Plane.query.filter(maker="x", seats=1)
+    assert [one.name for one in found] == ["async"]
+    assert await found[0].async_delete() is True
+
+
+def test_a_models_keys_share_one_slot_and_models_spread(clustered: Connection, nodes: list[int]) -> None:
+    Plane.create(name="1", maker="m", tail="t")
+    Pilot.create(name="2")
+    assert every_key(nodes) == sorted(
+        [
+            b"{Plane}$Class:Plane",
+            b"{Plane}$KeyF:Plane:name:1",
+            b"{Plane}$IndexF:Plane:maker:m",
+            b"{Plane}$UniquF:Plane:tail:t",
+            b"{Plane}$SortF:Plane:seats:m",
+            b"{Plane}Plane:1",
+            b"{Pilot}$Class:Pilot",
+            b"{Pilot}$KeyF:Pilot:name:2",
+            b"{Pilot}Pilot:2",
+        ]
+    )
+
+
+def test_a_model_lives_on_a_cluster(clustered: Connection, nodes: list[int]) -> None:
+    lives()
+    asyncio.run(alives())
+    assert every_key(nodes) == []
+
+
+def test_a_step_over_two_slots_is_refused_before_anything_is_sent(clustered: Connection) -> None:
+    with round_trips() as trips, pytest.raises(CrossSlot, match="hash tag"):
+        clustered.run(ask(sinter("{a}one", "{b}two")))
+    assert trips == 1  # counted when asked; the wire was not used
+
+
+def test_operations_wait_in_our_pipeline_and_a_cluster_clients_is_refused(clustered: Connection) -> None:
+    pipeline = clustered.pipeline()
+    Plane.create(pipeline=pipeline, name="1", maker="m", tail="t")
+    assert (Plane.query.count(), len(pipeline.execute()), Plane.query.count()) == (0, 1, 1)
+    with pytest.raises(BackendError, match="no pipeline that operations can wait in"):
+        Plane.create(pipeline=clustered.native.pipeline(), name="2", maker="m", tail="u")
+
+
+@pytest.mark.parametrize("scheme", ["redis", "valkey"])
+def test_the_suite_conforms_on_a_cluster(scheme: str, nodes: list[int]) -> None:
+    command = [sys.executable, "-m", "popoto_conformance", f"{scheme}+cluster://127.0.0.1:{nodes[0]}", "-q"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
+    assert "CONFORMS to protocol" in done.stdout and done.returncode == 0, done.stdout[-3000:]
+
+
+@pytest.mark.parametrize("scheme", ["redis", "valkey"])
+def test_a_sentinel_tells_where_the_primary_is(scheme: str, servers: Servers) -> None:
+    port = sentinel(servers, servers.port("valkey"))
+    with using(f"{scheme}+sentinel://127.0.0.1:{port}/service/9"):
+        lives()
+        asyncio.run(alives())
+
+
+@pytest.mark.parametrize("scheme", ["rediss", "valkeys", "redis+tls", "valkey+tls"])
+def test_a_model_lives_behind_tls(scheme: str, servers: Servers) -> None:
+    front = TLSFront(servers.port("valkey"))
+    try:
+        with using(f"{scheme}://localhost:{front.port}/9?ssl_ca_certs={CERTIFICATES}/localhost.pem"):
+            lives()
+            asyncio.run(alives())
+    finally:
+        front.close()
+
+
+@pytest.mark.parametrize("scheme", ["rediss", "valkeys"])
+def test_an_unknown_certificate_is_refused(scheme: str, servers: Servers) -> None:
+    front = TLSFront(servers.port("valkey"))
+    try:
+        with using(f"{scheme}://:secret@localhost:{front.port}"), pytest.raises(Unavailable) as caught:
+            Pilot.create(name="x")
+        assert "secret" not in str(caught.value)
+    finally:
+        front.close()
