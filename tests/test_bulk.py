@@ -118,7 +118,7 @@ def test_a_taken_value_fails_its_row_alone_and_is_named(store: Any, plain: Any):
 
 def test_batches_after_a_failure_are_not_sent(store: Any, plain: Any):
     batch = [Guest(name=str(n), email="same" if n in (1, 2) else str(n)) for n in range(6)]
-    with pytest.raises(ModelException, match="3 of 6 items were written.*and all from 4"):
+    with pytest.raises(ModelException, match=r"3 of 6 items were written.*and all from 4"):
         Guest.bulk_create(batch, batch_size=2)
     assert rows(plain) == ["Guest:0", "Guest:1", "Guest:3"]
 
@@ -176,9 +176,7 @@ def test_bulk_update_saves_what_was_assigned_before_too(store: Any):
         ({"tags": [object()]}, r"Guest\.tags"),
     ],
 )
-def test_a_wrong_update_is_refused_and_nothing_written(
-    store: Any, plain: Any, updates: dict[str, Any], message: str
-):
+def test_a_wrong_update_is_refused_and_nothing_written(store: Any, plain: Any, updates: dict[str, Any], message: str):
     made = Guest.bulk_create(guests(2))
     before = keyspace(plain)
     with pytest.raises(ModelException, match=message):
@@ -214,7 +212,7 @@ def test_a_changed_key_is_not_renamed_in_passing(store: Any, plain: Any):
 
 def test_bulk_delete_leaves_nothing_and_counts_what_was_stored(store: Any, plain: Any):
     made = Guest.bulk_create(guests(5))
-    plain.delete("Guest:g4")
+    Guest(name="g4").delete()
     with round_trips() as trips:
         assert Guest.bulk_delete([*made, Guest(name="never", email="e")], batch_size=3) == 4
     assert keyspace(plain) == {}
@@ -253,7 +251,7 @@ def test_delete_all_writes_events_too(store: Any, plain: Any):
     Visit.bulk_create([Visit(name="a", place="x"), Visit(name="b", place="x")])
     Visit.delete_all()
     assert [entry[b"op"] for _, entry in plain.xrange("stream:visits:x")] == [b"create"] * 2 + [b"delete"] * 2
-    assert rows(plain, "Visit") == []
+    assert sorted(plain.keys()) == [b"stream:visits:x"]
 
 
 @pytest.mark.parametrize("wrong", [0, -1, True, "3", None, 1.5])
@@ -274,7 +272,7 @@ def test_a_wrong_batch_size_is_refused(fake: Any, wrong: Any):
 
 def test_instances_of_another_class_are_refused(fake: Any, plain: Any):
     for verb in (Guest.bulk_create, Guest.bulk_update, Guest.bulk_delete):
-        with pytest.raises(ModelException, match="item 1 .* not an instance of Guest"):
+        with pytest.raises(ModelException, match=r"item 1 .* not an instance of Guest"):
             verb([*guests(1), Loose(text="x")])  # type: ignore[operator]
     assert keyspace(plain) == {}
 
@@ -324,8 +322,7 @@ def verbs(owner: type) -> dict[str, Any]:
 
 def parameters(function: Any) -> list[Any]:
     return [
-        (one.name, one.kind, one.default, one.annotation)
-        for one in inspect.signature(function).parameters.values()
+        (one.name, one.kind, one.default, one.annotation) for one in inspect.signature(function).parameters.values()
     ]
 
 

@@ -135,9 +135,7 @@ def test_random_trees_answer_as_python_would(store: Any):
     check()
 
 
-def test_a_row_in_several_branches_counts_once_over_several_pages(
-    server: Any, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_row_in_several_branches_counts_once_over_several_pages(server: Any, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(fetch, "MOST_MEMBERS", 500)
     rows = goats(4000)
     either = Q(age=1) | Q(age__in=[1, 2]) | Q(weight__lt=10)

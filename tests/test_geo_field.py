@@ -34,7 +34,9 @@ def places(plain: Any) -> list[bytes]:
 def stored(plain: Any) -> dict[bytes, Any]:
     """Every key with its content; of the index its members: how a place becomes a score is the server's affair."""
     found = {key: plain.hgetall(key) if plain.type(key) == b"hash" else None for key in plain.scan_iter(count=1000)}
-    return found | {key: plain.smembers(key) for key in found if plain.type(key) == b"set"} | ({INDEX: places(plain)})
+    return (
+        found | {key: set(plain.smembers(key)) for key in found if plain.type(key) == b"set"} | ({INDEX: places(plain)})
+    )
 
 
 def stops() -> None:

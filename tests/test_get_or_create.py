@@ -13,7 +13,6 @@ from test_concurrency import at_once
 
 from popoto import (
     DatetimeField,
-    DecimalField,
     Field,
     IndexedField,
     IntField,
@@ -155,7 +154,7 @@ def test_update_or_create(store: Any, plain: Any):
     assert stray_entries(plain, Seat) == []
     row, created = Seat.update_or_create(code="c", defaults={"price": 6})
     assert (created, Seat.query.get(price=6).pk) == (False, "Seat:1:a")
-    with pytest.raises(AttributeError, match="nope"):
+    with pytest.raises(ModelException, match="nope"):
         Seat.update_or_create(row="a", number=1, defaults={"nope": 6})
 
 

@@ -60,7 +60,8 @@ local function added(code, raw, delta)
   local sum = number + step
   if code == 'i' then
     local whole = number == math.floor(number) and step == math.floor(step)
-    if not whole or math.abs(number) > EXACT or math.abs(step) > EXACT or math.abs(sum) > EXACT then
+    -- 2^53 itself may be 2^53 + 1, rounded.
+    if not whole or math.abs(number) >= EXACT or math.abs(step) >= EXACT or math.abs(sum) >= EXACT then
       return nil
     end
     return int_bytes(sum), string.format('%.17g', sum)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from popoto.exceptions import BackendError, ModelException
 from popoto.models.change import check_all, checked, encoded
-from popoto.models.options import Options
+from popoto.models.options import Keyspace, Options
+from popoto.models.reading import by_keys
 from popoto.models.writing import delete, delete_call, save
-from popoto.storage import Op, ask, ask_all, layout, together
+from popoto.storage import Op, ask, layout, together
 from popoto.storage.commands.sets import sscan
 
 if TYPE_CHECKING:
@@ -87,10 +88,16 @@ async def remove_all(model: type[Model], batch_size: int) -> int:
     removed = cursor = 0
     while True:
         cursor, keys = await ask(sscan(keyspace.class_set, cursor, count=batch_size))
-        calls = [delete_call(key, keyspace) for key in keys]
-        removed += sum(await ask_all(calls))
+        # What a mixin adds to a deletion depends on the row.
+        rows = await by_keys(model, keys, skip_none=False) if model._adds_commands() else [None] * len(keys)
+        plans = [_drop(key, keyspace) if row is None else delete(row) for key, row in zip(keys, rows, strict=True)]
+        removed += int(sum(await together(plans)))
         if cursor == 0:
             return removed
+
+
+async def _drop(key: bytes, keyspace: Keyspace) -> bool:
+    return bool(await ask(delete_call(key, keyspace)))
 
 
 async def _in_batches(

@@ -1,7 +1,7 @@
 -- Finds, and when asked removes, the entries of one set, sorted set or hash that no row has.
 -- KEYS: 1 the set, sorted set or hash. ARGV: 1 to remove; number of members (of a hash its fields) and the members;
 --   the schema as entries.lua reads it: the one index, or none for the class set.
--- Returns the members that are strays.
+-- Returns the members that are strays; of a hash the keys of rows that its stray fields name.
 -- include: popoto.fields values.lua
 -- include: popoto.fields entries.lua
 -- include: popoto.models digest.lua
@@ -38,7 +38,7 @@ for _, member in ipairs(members) do
     kept = key == KEYS[1] or legacy == KEYS[1]
   end
   if not kept then
-    strays[#strays + 1] = member
+    strays[#strays + 1] = composite and redis.call('HGET', KEYS[1], member) or member
     if removing then
       redis.call(remove, KEYS[1], member)
     end

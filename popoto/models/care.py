@@ -92,6 +92,7 @@ async def rebuild(model: type[Model], batch_size: int, progress: Progress | None
     keyspace = meta.keyspace(await layout())
     done = 0
     cursor = 0
+    refused: list[str] = []
     pattern = _GLOB.sub(rb"\\\1", f"{keyspace.prefix}{meta.model_name}:".encode()) + b"*"
     seen: set[bytes] = set()
     while True:
@@ -100,16 +101,21 @@ async def rebuild(model: type[Model], batch_size: int, progress: Progress | None
         seen.update(fresh)
         types = await ask_all([type_of(key) for key in fresh])
         rows = [key for key, kind in zip(fresh, types, strict=True) if kind == b"hash"]
-        done += await _reindexed(model, keyspace, rows)
+        done += await _reindexed(model, keyspace, rows, refused)
         if progress is not None:
             progress(done)
         if cursor == 0:
             break
     await examine(model, batch_size, removing=True, progress=None)
+    if refused:
+        more = f", and {len(refused) - 1} more" if len(refused) > 1 else ""
+        raise ModelException(
+            f"{model.__name__} {refused[0]}{more}: change or delete it, then rebuild again; {done} rows were indexed"
+        )
     return done
 
 
-async def _reindexed(model: type[Model], keyspace: Keyspace, keys: list[bytes]) -> int:
+async def _reindexed(model: type[Model], keyspace: Keyspace, keys: list[bytes], refused: list[str]) -> int:
     rows = [row for row in await by_keys(model, keys, skip_none=True) if row is not None and _is_row(row)]
     calls = []
     for row in rows:
@@ -124,9 +130,7 @@ async def _reindexed(model: type[Model], keyspace: Keyspace, keys: list[bytes]) 
             # It was saved meanwhile, by a writer that keeps the indexes.
             done += 1
         elif reply.code != "GONE":
-            raise ModelException(
-                f"{model.__name__} {row.pk!r} cannot be indexed ({reply}): change or delete it, then rebuild again"
-            )
+            refused.append(f"{row.pk!r} cannot be indexed ({reply})")
     return done
 
 
@@ -144,7 +148,11 @@ def _scores(row: Model) -> tuple[dict[str, float | str], dict[str, bytes | None]
     expected: dict[str, bytes | None] = {}
     for index in row._meta.row_indexes:
         if index.kind in _FAMILIES and index.field in row._raw:
-            value = getattr(row, index.field)
+            try:
+                value = getattr(row, index.field)
+            except ModelException:
+                # One value that cannot be read keeps its row out of this index alone.
+                continue
             score = None if value is None else row._meta.fields[index.field].score(value)
             if score is not None:
                 scores[index.field] = score

@@ -191,15 +191,17 @@ def _indexed(instance: Model, change: Change) -> None:
     for index in instance._meta.row_indexes:
         touched = moving or index.field in change.values
         if index.kind in ("Z", "G") and (touched or any(name in change.values for name in index.partitions)):
-            value = getattr(instance, index.field)
-            score = None if value is None else instance._meta.fields[index.field].score(value)
+            one = instance._meta.fields[index.field]
+            raw = change.values.get(index.field) if index.field == instance._meta.version_field else None
+            value = getattr(instance, index.field) if raw is None else one.decode(raw)
+            score = None if value is None else one.score(value)
             if score is not None:
                 change.scores[index.field] = score
         # Whether there is a place is told from the bytes.
         named = index.partitions if index.kind == "G" else (index.field, *index.partitions)
         for name in named:
-            one = instance._meta.fields.get(name)
-            if one is not None and one.code == "x" and name in change.values:
+            part_field = instance._meta.fields.get(name)
+            if part_field is not None and part_field.code == "x" and name in change.values:
                 change.tokens[name] = part(getattr(instance, name))
 
 

@@ -28,6 +28,9 @@ async def get_or_create(
         if found is not None:
             return found, False
     fresh = model(**{**lookup, **(defaults or {})})
+    known = await _of_1x(fresh)
+    if known is not None:
+        return _agreed(model, known, fresh, lookup), False
     keyspace = meta.keyspace(await layout())
     try:
         change = prepared(fresh, names=None, skip_auto_now=False, migrate_key=False, mode="insert")
@@ -52,6 +55,15 @@ async def get_or_create(
         refused(written, fresh, change)
     existing = model._from_row(change.key, meta.field_names, values)
     return _agreed(model, existing, fresh, lookup), False
+
+
+async def _of_1x(fresh: M) -> M | None:
+    """The row whose key 1.x has spelled in another way."""
+    meta = fresh._meta
+    spellings = meta.row_keys({name: getattr(fresh, name) for name in meta.key_order})
+    if len(spellings) == 1:
+        return None
+    return next(iter(await by_keys(type(fresh), spellings, skip_none=True)), None)
 
 
 def _agreed(model: type[M], existing: M, fresh: M, lookup: Mapping[str, Any]) -> M:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from decimal import MAX_PREC, Context, Decimal
 from typing import TYPE_CHECKING, Any, Final
 
@@ -86,7 +87,8 @@ def _computed(instance: Model, field: Field[Any], before: bytes | None, step: An
     known = field.type(0) if known is None else known
     total = _EXACT.add(known, step) if isinstance(known, Decimal) else known + step
     complaint = field.complaint(total)
-    if complaint is not None or (isinstance(total, float) and total - total != 0):
+    finite = total.is_finite() if isinstance(total, Decimal) else isinstance(total, int) or math.isfinite(total)
+    if complaint is not None or not finite:
         raise ModelException(
             f"{type(instance).__name__}.{field.name} + {shown(step)} = {shown(total)} "
             f"{complaint or 'is beyond the numbers: add less'}"

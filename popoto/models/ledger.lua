@@ -5,16 +5,19 @@
 --
 -- note(ledger, receipts, key, at, row, schema)   remember a row that will expire
 -- forget(ledger, receipts, key)                  remember it no more
--- reap(ledger, receipts, class_set, now, most)   remove the entries of rows that have expired; the count of rows
+-- reap(ledger, receipts, class_set, now, most)   remove the entries of rows that have expired; how many it looked at
 local function note(ledger, receipts, key, at, row, schema)
   local entries = {}
   local function add(entry)
     entries[#entries + 1] = #entry .. ':' .. entry
   end
   for _, index in ipairs(schema) do
-    local entry = entry_keys(index, row)
+    local entry, legacy = entry_keys(index, row)
     if entry then
       add((is_sorted(index) and 'Z' or 'S') .. entry)
+    end
+    if legacy ~= entry then
+      add((is_sorted(index) and 'Z' or 'S') .. legacy)
     end
     for _, digest in ipairs(is_composite(index) and composite_places(index, row) or {}) do
       add('H' .. digest .. ':' .. index.base)
@@ -50,14 +53,19 @@ local function release(receipts, class_set, key)
 end
 
 local function reap(ledger, receipts, class_set, now, most)
-  local gone = 0
-  for _, key in ipairs(redis.call('ZRANGE', ledger, '-inf', now, 'BYSCORE', 'LIMIT', 0, most)) do
-    -- The client's clock only says where to look: a row that is still there keeps its entries.
-    if redis.call('EXISTS', key) == 0 then
+  local due = redis.call('ZRANGE', ledger, '-inf', now, 'BYSCORE', 'LIMIT', 0, most)
+  for _, key in ipairs(due) do
+    -- The client's clock only says where to look: a row that is still there keeps its entries. It is noted anew, so
+    -- that rows whose time was changed behind our back do not stand before the others for ever.
+    local left = redis.call('PTTL', key)
+    if left == -2 then
       release(receipts, class_set, key)
       forget(ledger, receipts, key)
-      gone = gone + 1
+    elseif left == -1 then
+      forget(ledger, receipts, key)
+    else
+      redis.call('ZADD', ledger, string.format('%.17g', tonumber(now) + left + 1), key)
     end
   end
-  return gone
+  return #due
 end

@@ -84,10 +84,15 @@ class Model(Many, Upkeep, metaclass=ModelBase):
         return ()
 
     @classmethod
+    def _adds_commands(cls) -> bool:
+        return cls._extra_commands is not Model._extra_commands
+
+    @classmethod
     def _from_row(cls, key: str, names: Sequence[str], values: Sequence[bytes | None]) -> Self:
         """An instance over a row's bytes, each decoded when it is first looked at."""
         instance = cls.__new__(cls)
-        raw = {name: value for name, value in zip(names, values, strict=True) if value is not None}
+        # A packed page has False for a field that the hash lacks.
+        raw = {name: value for name, value in zip(names, values, strict=True) if isinstance(value, bytes)}
         instance.__dict__.update(_redis_key=key, _raw=raw)
         return instance
 

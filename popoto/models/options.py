@@ -186,7 +186,9 @@ class Options:
             words += (index.kind, prefix + index.base(self.model_name), index.field, index.code)
             words.append(str(len(index.partitions)))
             for name in index.partitions:
-                words += (name, self.fields[name].code)
+                # In a set of its own a related key is itself; as a part of another key it is escaped.
+                code = self.fields[name].code
+                words += (name, "s" if code == "r" else code)
         return tuple(word.encode() for word in (str(count), *words))
 
 

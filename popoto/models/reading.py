@@ -9,7 +9,9 @@ from popoto.exceptions import QueryException
 from popoto.models.writing import key_bytes, present
 from popoto.storage import Call, Script, ask, ask_all, layout
 from popoto.storage.commands.hashes import hmget
+from popoto.storage.commands.keys import exists
 from popoto.storage.commands.sets import sscan
+from popoto.storage.commands.sorted_sets import zrangebyscore
 
 if TYPE_CHECKING:
     from popoto.models.key import DB_key
@@ -74,12 +76,22 @@ async def class_size(model: type[Model]) -> int:
 
 
 async def class_keys(model: type[Model]) -> list[bytes]:
-    """Every key that the class set names, in bounded steps."""
-    class_set = model._meta.keyspace(await layout()).class_set
+    """Every key that the class set names, in bounded steps, without rows that have expired."""
+    keyspace = model._meta.keyspace(await layout())
     keys: dict[bytes, None] = {}
+    due: list[bytes] = []
     cursor = 0
     while True:
-        cursor, some = await ask(sscan(class_set, cursor, count=MOST_AT_ONCE))
+        steps: list[Any] = [sscan(keyspace.class_set, cursor, count=MOST_AT_ONCE)]
+        if cursor == 0:
+            steps.append(zrangebyscore(keyspace.ledger, "-inf", str(present()), count=MOST_EXPIRED))
+        (cursor, some), *ledger = await ask_all(steps)
+        due += [key for key, _ in ledger[0]] if ledger else []
         keys |= dict.fromkeys(some)
         if cursor == 0:
-            return list(keys)
+            break
+    # The clock here only says which to look at.
+    for key, there in zip(due, await ask_all([exists(key) for key in due]), strict=True):
+        if not there:
+            keys.pop(key, None)
+    return list(keys)

@@ -178,7 +178,8 @@ for _, index in ipairs(schema) do
       end
     end
     if key and index.kind == 'Z' then
-      local score = changed[index.field] and scores[index.field] or old_score or scores[index.field]
+      local known = changed[index.field] or reindexing
+      local score = known and scores[index.field] or old_score or scores[index.field]
       if score then
         redis.call('ZSCORE', key, row_key)
         additions[#additions + 1] = {'ZADD', key, score, row_key}
@@ -248,6 +249,10 @@ end
 -- 2 000: unpack() overflows near 8 000.
 for first = 1, #pairs_given, 2000 do
   created = created + redis.call('HSET', source, unpack(pairs_given, first, math.min(first + 1999, #pairs_given)))
+end
+if not present or former_key then
+  -- A row that had this key and has expired leaves its entries to nobody.
+  release(receipts, class_set, row_key)
 end
 for name, text in pairs(kept) do
   if text ~= '' then

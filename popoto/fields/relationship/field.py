@@ -112,7 +112,7 @@ class Relationship(Field[Any]):
             if not value.startswith(f"{self.model._meta.model_name}:"):
                 raise ValueError(f"this is no key of {self.model.__name__}: give an instance, or a key as its pk")
             return value
-        if isinstance(value, self.model):
+        if isinstance(value, self.model) and value._meta.model_name == self.model._meta.model_name:
             return value
         raise ValueError(f"this is no {self.model.__name__}: give an instance of it, its key, or None")
 
