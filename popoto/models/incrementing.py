@@ -24,6 +24,7 @@ def _sums(raw: Any) -> list[Any]:
 
 INCREMENT: Final = Script("popoto.save", "popoto.models", "save.lua", shape=_sums, writes=True)
 NUMBERS: Final = (int, float, Decimal)
+EXACT_INTEGERS: Final = 2**53
 # A sum that others keep changing under us is computed anew; so many times means that something is wrong.
 MOST_TRIES: Final = 1_000
 _EXACT: Final = Context(prec=min(MAX_PREC, 100_000), traps=[])
@@ -58,7 +59,8 @@ async def increment(instance: Model, name: str, delta: Any) -> Any:
     step = checked(type(instance), field, delta)
     keyspace = instance._meta.keyspace(await layout())
     key = instance._redis_key or ""
-    if field.type is not Decimal:
+    before = instance._raw.get(name)
+    if _fits_double(field, before, step):
         change = Change("update", key, increments={name: (field.code, repr(step)), **_version(instance)}, expiry=KEEP)
         call = save_call(change, keyspace)
         try:
@@ -68,8 +70,9 @@ async def increment(instance: Model, name: str, delta: Any) -> Any:
                 refused(error, instance, change)
         else:
             return _settled(instance, field, raw, version)
+    # Computed here from what the instance knows, which the script compares with what is stored: one round trip, unless
+    # another has changed it meanwhile.
     for _ in range(MOST_TRIES):
-        before = await ask(hget(key_bytes(keyspace.prefix + key), name))
         change = _computed(instance, field, before, step)
         call = save_call(change, keyspace)
         try:
@@ -77,9 +80,20 @@ async def increment(instance: Model, name: str, delta: Any) -> Any:
         except ReplyError as error:
             if error.code != "STALE":
                 refused(error, instance, change)
+            before = await ask(hget(key_bytes(keyspace.prefix + key), name))
         else:
             return _settled(instance, field, change.values[name], version)
     raise ModelException(f"{type(instance).__name__}.{name} is changed by others all the time: try again later")
+
+
+def _fits_double(field: Field[Any], before: bytes | None, step: Any) -> bool:
+    """Whether the script's arithmetic will probably do; it refuses what it cannot tell exactly."""
+    if field.type is float:
+        return True
+    if field.type is Decimal:
+        return False
+    known = field.decode(before) if before is not None else 0
+    return abs(step) < EXACT_INTEGERS and (not isinstance(known, int) or abs(known + step) < EXACT_INTEGERS)
 
 
 def _computed(instance: Model, field: Field[Any], before: bytes | None, step: Any) -> Change:
