@@ -6,6 +6,7 @@ from datetime import date, time
 from decimal import Decimal
 from typing import Any
 
+from popoto.exceptions import ModelException
 from popoto.fields.field import Field
 
 
@@ -69,6 +70,10 @@ class ListField(Field[list[Any]]):
     types = (list,)
 
     def __init__(self, *, null: bool = True, **options: Any) -> None:
+        if options.get("max_length") is not None:
+            raise ModelException(
+                f"{self._title()}: lists capped by max_length are not there yet; leave it out and cut the list yourself"
+            )
         super().__init__(options.pop("type", list), null, **options)
 
 
