@@ -34,7 +34,7 @@ class Connection:
         self.url: URL = parse(url)
         self.source = source
         self.layout = Layout(
-            self.url.options.get("namespace", ""),
+            _namespace(self.url),
             self.url.variant == "cluster" or "hash_tags" in self.url.options,
         )
         self._lock = threading.Lock()
@@ -126,6 +126,18 @@ class Connection:
         self._lock = threading.Lock()
         self._backend = None
         self._lanes = Lanes(self._open_async)
+
+
+def _namespace(url: URL) -> str:
+    """The namespace of a URL, else POPOTO_NAMESPACE.
+
+    Raises:
+        BadURL: when it holds a colon, and so would lie inside another.
+    """
+    namespace = url.options.get("namespace", os.environ.get("POPOTO_NAMESPACE", ""))
+    if ":" in namespace:
+        raise BadURL(f"the namespace {namespace!r} holds a colon, so it would lie inside another: choose one without")
+    return namespace
 
 
 _opened: WeakSet[Connection] = WeakSet()
