@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import redis
@@ -19,14 +20,16 @@ from popoto import (
     KeyField,
     Model,
     ModelException,
+    OutcomeUnknown,
     SortedField,
     Unavailable,
     UniqueField,
     round_trips,
     using,
 )
-from popoto.storage import Connection, ask
-from popoto.storage.commands.sets import sinter
+from popoto.storage import Connection, ask, ask_all
+from popoto.storage.commands.keys import delete
+from popoto.storage.commands.sets import sadd, sinter
 
 pytestmark = pytest.mark.server
 
@@ -126,6 +129,26 @@ def test_operations_wait_in_our_pipeline_and_a_cluster_clients_is_refused(cluste
     assert (Plane.query.count(), len(pipeline.execute()), Plane.query.count()) == (0, 1, 1)
     with pytest.raises(BackendError, match="no pipeline that operations can wait in"):
         Plane.create(pipeline=clustered.native.pipeline(), name="2", maker="m", tail="u")
+
+
+def test_a_batch_that_stops_between_nodes_has_an_unknown_outcome(
+    clustered: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wire = clustered.backend.wire  # type: ignore[attr-defined]
+    send, sent = wire._send_group, []
+
+    def dying(argvs: Any) -> Any:
+        if sent:
+            raise Unavailable("this node is gone")
+        sent.append(argvs)
+        return send(argvs)
+
+    assert clustered.info.cluster
+    monkeypatch.setattr(wire, "_send_group", dying)
+    with pytest.raises(OutcomeUnknown, match="other nodes"):
+        clustered.run(ask_all([sadd("{a}half", "1"), sadd("{b}half", "1")]))
+    monkeypatch.undo()
+    assert clustered.run(ask_all([delete("{a}half"), delete("{b}half")])) == [1, 0]
 
 
 @pytest.mark.parametrize("scheme", ["redis", "valkey"])

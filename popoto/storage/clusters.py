@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from popoto.exceptions import ReplyError, Unavailable
+from popoto.exceptions import OutcomeUnknown, ReplyError, Unavailable
 from popoto.storage.slots import SLOTS, slot
 from popoto.storage.steps import Raw
 from popoto.storage.wires import Argvs, AsyncPoolSubscription, AsyncPoolWire, PoolSubscription, PoolWire
@@ -87,6 +87,11 @@ def moved(replies: Sequence[Raw]) -> bool:
     )
 
 
+def _stopped(error: Unavailable, done: int) -> Unavailable | OutcomeUnknown:
+    """What it means that a node cannot be reached, after `done` other nodes were given their part of the batch."""
+    return OutcomeUnknown(f"a part of the batch has run on other nodes: {error}") if done else error
+
+
 def _agreed(replies: Sequence[Raw]) -> Raw:
     """One answer of many nodes: the first, or of flags whether any is set."""
     if all(isinstance(reply, list) for reply in replies):
@@ -126,9 +131,7 @@ class ClusterWire:
         return self._wire_of(self.client.nodes_manager.get_node_from_slot(number % SLOTS))
 
     def _wire_of(self, node: Any) -> PoolWire:
-        if node.redis_connection is None if hasattr(node, "redis_connection") else False:
-            self.client.get_redis_connection(node)
-        inner = getattr(node, "redis_connection", None) or node.valkey_connection
+        inner = getattr(self.client, f"get_{self._library.name}_connection")(node)
         wire = self._wires.get(node.name)
         if wire is None or wire.pool is not inner.connection_pool:
             wire = self._wires[node.name] = PoolWire(inner.connection_pool, self._library.family)
@@ -136,9 +139,12 @@ class ClusterWire:
 
     def send(self, argvs: Argvs, keys: Sequence[bytes] = (), /) -> list[Raw]:
         replies: list[Raw] = [None] * len(argvs)
-        for group in routed(argvs):
-            some = [argvs[at] for at in group]
-            for at, reply in zip(group, self._send_group(some), strict=True):
+        for number, group in enumerate(routed(argvs)):
+            try:
+                found = self._send_group([argvs[at] for at in group])
+            except Unavailable as error:
+                raise _stopped(error, number) from error
+            for at, reply in zip(group, found, strict=True):
                 replies[at] = reply
         return replies
 
@@ -206,9 +212,12 @@ class AsyncClusterWire:
 
     async def send(self, argvs: Argvs, keys: Sequence[bytes] = (), /) -> list[Raw]:
         replies: list[Raw] = [None] * len(argvs)
-        for group in routed(argvs):
-            some = [argvs[at] for at in group]
-            for at, reply in zip(group, await self._send_group(some), strict=True):
+        for number, group in enumerate(routed(argvs)):
+            try:
+                found = await self._send_group([argvs[at] for at in group])
+            except Unavailable as error:
+                raise _stopped(error, number) from error
+            for at, reply in zip(group, found, strict=True):
                 replies[at] = reply
         return replies
 

@@ -91,11 +91,6 @@ def scanned(items: Callable[[Any], T]) -> Callable[[Any], tuple[int, T]]:
     return lambda raw: (int(raw[0]), items(raw[1]))
 
 
-def popped(raw: Any) -> bytes | None:
-    """One popped item, or None when there was none."""
-    return blob(raw)
-
-
 def entries(raw: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:
     """A stream's entries: id and fields."""
     return [(item[0], mapping(item[1])) for item in raw or () if item is not None]
@@ -110,8 +105,3 @@ def streams(raw: Any) -> dict[bytes, list[tuple[bytes, dict[bytes, bytes]]]]:
 def pending(raw: Any) -> Pending:
     """A stream's pending entries: id, consumer, idle milliseconds, how often it was delivered."""
     return [(item[0], item[1], int(item[2]), int(item[3])) for item in raw or ()]
-
-
-def as_is(raw: Any) -> Any:
-    """The raw reply."""
-    return raw

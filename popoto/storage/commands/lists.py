@@ -18,12 +18,12 @@ def rpush(key: Arg, *values: Arg) -> Command[int]:
 
 def lpop(key: Arg) -> Command[bytes | None]:
     """Remove and return the first item."""
-    return Command("LPOP", key, keys=(key,), shape=replies.popped, writes=True)
+    return Command("LPOP", key, keys=(key,), shape=replies.blob, writes=True)
 
 
 def rpop(key: Arg) -> Command[bytes | None]:
     """Remove and return the last item."""
-    return Command("RPOP", key, keys=(key,), shape=replies.popped, writes=True)
+    return Command("RPOP", key, keys=(key,), shape=replies.blob, writes=True)
 
 
 def lrange(key: Arg, start: int, stop: int) -> Command[list[bytes]]:
