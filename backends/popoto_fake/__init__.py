@@ -35,7 +35,7 @@ FAMILY = Family(
     auth_errors=(redis.exceptions.AuthenticationError,),
     cluster_error=redis.exceptions.RedisClusterException,
 )
-CAPABILITIES = ("lua", "geo", "pubsub", "streams", "bits", "field-ttl", "expire-flags")
+CAPABILITIES = ("lua", "geo", "geo-box", "pubsub", "streams", "bits", "field-ttl", "expire-flags")
 DEVIATIONS = {
     "test_transactions.py::test_an_expiry_in_the_past_removes_at_once_inside_too": (
         "fakeredis holds its clock still inside MULTI, so what expires now is there until EXEC has ended"
