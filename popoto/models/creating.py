@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from popoto.exceptions import ModelException, ReplyError, StaleObjectError
 from popoto.models.change import prepared
 from popoto.models.reading import by_keys
-from popoto.models.writing import key_bytes, refused, save, save_call, settle
+from popoto.models.writing import key_bytes, refused, save, save_call, settle, told
 from popoto.storage import ask_all, layout
 from popoto.storage.commands.hashes import hmget
 
@@ -40,6 +40,7 @@ async def get_or_create(
         if found is None:
             raise
         return _agreed(model, found, fresh, lookup), False
+    told(fresh, change, keyspace)
     call = save_call(change, keyspace, fresh._extra_commands(change.key, keyspace.prefix, ()))
     read = hmget(key_bytes(keyspace.prefix + change.key), *meta.field_names)
     written, values = await ask_all([call, read], errors="return")

@@ -1,4 +1,4 @@
--- Saves one row: its hash, its index entries and its expiry, decided from the row that is stored now.
+-- Saves one row: its hash, its index entries, its companions and its expiry, decided from the row that is stored now.
 -- KEYS: 1 the row; 2 the class set; 3 the expiry ledger; 4 its receipts; 5 the row's former key, when it is renamed.
 -- ARGV: the present in Unix milliseconds;
 --   mode (replace: the row becomes just this; update: it must be there; insert: it must not; reindex: as update, and
@@ -9,11 +9,13 @@
 --   number of scores, and of each field and score; number of tokens, and of each field and text;
 --   number of expectations, and of each field and the bytes it must hold ('' for none);
 --   number of increments, and of each field, code and what to add;
---   the schema as entries.lua reads it; the block of extras.lua, or nothing.
+--   the schema as entries.lua reads it; the companions as companions.lua reads them; the block of extras.lua, or nothing.
 -- Returns the number of new hash fields, or with increments the bytes of each sum. Errors, with nothing changed:
 --   GONE key, TAKEN key, UNIQ field, STALE field when an expectation fails, INEXACT field for a sum beyond doubles.
 -- include: popoto.fields values.lua
 -- include: popoto.fields entries.lua
+-- include: popoto.fields companions.lua
+-- fragments
 -- include: popoto.models extras.lua
 -- include: popoto.models arithmetic.lua
 -- include: popoto.models digest.lua
@@ -51,6 +53,7 @@ for number = 1, tonumber(take()) do
   increments[number] = {field = take(), code = take(), delta = take()}
 end
 local schema = take_schema()
+schema.companions = take_companions()
 local extras = take_extras()
 local source = former_key or row_key
 
@@ -183,6 +186,8 @@ for _, index in ipairs(schema) do
       if score then
         redis.call('ZSCORE', key, row_key)
         additions[#additions + 1] = {'ZADD', key, score, row_key}
+      elseif known then
+        plan_removal(index, old_key, nil)
       end
     elseif key and index.kind == 'G' then
       local longitude, latitude = string.match(scores[index.field] or '', '^(%S+) (%S+)$')
@@ -234,6 +239,14 @@ for _, index in ipairs(schema) do
   end
 end
 redis.call('SISMEMBER', class_set, row_key)
+local event = {
+  op = reindexing and 'reindex' or present and 'update' or 'create', key = row_key, former = former_key,
+  present = present, before = before, after = after, changed = changed, now = now,
+}
+local refusal = companions_look(event)
+if refusal then
+  return redis.error_reply(refusal)
+end
 
 -- Write: a full server refuses the first command, before anything has changed.
 run_extras(extras, present and 'update' or 'create')
@@ -279,6 +292,7 @@ for _, addition in ipairs(additions) do
   redis.call(unpack(addition))
 end
 redis.call('SADD', class_set, row_key)
+companions_saved(event)
 if expiry == 'persist' then
   redis.call('PERSIST', row_key)
 elseif expiry == 'px' or (expiry == 'default' and moment ~= '') then

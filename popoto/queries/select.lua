@@ -9,13 +9,8 @@
 --   was found (rows as {key, value, ...}, packed with cmsgpack when asked); the kind and cardinality of the driver.
 -- include: popoto.fields values.lua
 -- include: popoto.fields entries.lua
+-- include: popoto.queries sources.lua
 local CHUNK = 500
-local next_key = 1
-local function take_key()
-  next_key = next_key + 1
-  return KEYS[next_key]
-end
-
 local action, packed, most, limited = take(), take() == '1', tonumber(take()), take() == '1'
 local budget, cursor = tonumber(take()), take()
 local order = take()
@@ -25,78 +20,9 @@ for number = 1, tonumber(take()) do
   names[number] = take()
 end
 
-local function to_number(text)
-  return text == '-inf' and -math.huge or (text == '+inf' or text == 'inf') and math.huge or tonumber(text)
-end
-
-local indexed = {}
-local function take_source()
-  local source = {kind = take(), keys = {}, has = {}, branches = {}}
-  if source.kind == 'A' or source.kind == 'O' then
-    for place = 1, tonumber(take()) do
-      source.branches[place] = take_source()
-    end
-    return source
-  end
-  for place = 1, tonumber(take()) do
-    source.keys[place] = source.kind == 'K' and take() or take_key()
-    source.has[source.keys[place]] = true
-  end
-  if source.kind ~= 'K' then
-    indexed[#indexed + 1] = source
-  end
-  if source.kind == 'G' then
-    local search = {'GEOSEARCH', source.keys[1], 'FROMLONLAT', take(), take(), 'BYRADIUS', take(), 'm'}
-    source.kind, source.keys = 'K', redis.call(unpack(search))
-    source.has = {}
-    for _, member in ipairs(source.keys) do
-      source.has[member] = true
-    end
-  end
-  if source.kind == 'Z' then
-    local low, high = take(), take()
-    source.low, source.high = to_number(low), to_number(high)
-    source.low_open, source.high_open = take() == '1', take() == '1'
-    source.from, source.to = (source.low_open and '(' or '') .. low, (source.high_open and '(' or '') .. high
-  end
-  return source
-end
-
 local root = take_source()
 local schema = take_schema()
-for place, source in ipairs(indexed) do
-  source.index = schema[place]
-end
-
--- How many members a source has at most, and the leaves to walk for them.
-local function measured(source)
-  if source.kind == 'K' then
-    source.size, source.walks = #source.keys, {source}
-    return source
-  end
-  if #source.branches == 0 then
-    source.size, source.walks = 0, {source}
-    for _, key in ipairs(source.keys) do
-      source.size = source.size
-        + (source.kind == 'Z' and redis.call('ZCOUNT', key, source.from, source.to) or redis.call('SCARD', key))
-    end
-    return source
-  end
-  for _, branch in ipairs(source.branches) do
-    measured(branch)
-    if source.kind == 'A' then
-      if not source.size or branch.size < source.size then
-        source.size, source.walks, source.walked = branch.size, branch.walks, branch
-      end
-    else
-      source.size, source.walks = (source.size or 0) + branch.size, source.walks or {}
-      for _, walk in ipairs(branch.walks) do
-        source.walks[#source.walks + 1] = walk
-      end
-    end
-  end
-  return source
-end
+index_sources(schema)
 
 local class = {kind = 'S', keys = {KEYS[1]}, size = redis.call('SCARD', KEYS[1])}
 local has_sources = root.kind ~= 'A' or #root.branches > 0
@@ -124,45 +50,6 @@ if order_key then
     walks = {range or {kind = 'Z', keys = {order_key}, from = '-inf', to = '+inf'}}
     size = range and range.size or redis.call('ZCARD', order_key)
   end
-end
-
-local function between(source, score)
-  return (score > source.low or (score == source.low and not source.low_open))
-    and (score < source.high or (score == source.high and not source.high_open))
-end
-
-local function inside(source, text)
-  local score = text and to_number(text)
-  return score and between(source, score)
-end
-
--- Which of the members are in a source, by their place.
-local function flags(members, source)
-  local good = {}
-  if source.kind == 'K' then
-    for place, member in ipairs(members) do
-      good[place] = source.has[member]
-    end
-  elseif source.kind == 'S' or source.kind == 'Z' then
-    for _, key in ipairs(source.keys) do
-      local replies = redis.call(source.kind == 'Z' and 'ZMSCORE' or 'SMISMEMBER', key, unpack(members))
-      for place, reply in ipairs(replies) do
-        good[place] = good[place] or (source.kind == 'Z' and inside(source, reply)) or reply == 1
-      end
-    end
-  else
-    for number, branch in ipairs(source.branches) do
-      local some = flags(members, branch)
-      for place = 1, #members do
-        if source.kind == 'A' then
-          good[place] = (number == 1 or good[place]) and some[place]
-        else
-          good[place] = good[place] or some[place]
-        end
-      end
-    end
-  end
-  return good
 end
 
 local function filtered(members)
@@ -259,26 +146,6 @@ local function chunk()
     return scored_chunk(walk, walk.keys[key_number])
   end
   return set_chunk(walk.keys[key_number])
-end
-
--- Whether a row's stored bytes say that it belongs where an index has it.
-local function confirmed(source, row)
-  if source.kind == 'K' then
-    return source.has[row.key]
-  end
-  if source.index then
-    -- The canonical key alone: 1.x's spelling of one value may be ours of another.
-    local key = entry_keys(source.index, row)
-    -- A writer that left the index alone: the row's own number decides, where it has one.
-    local score = source.kind == 'Z' and value_number(row[source.index.field])
-    return key and source.has[key] and (not score or between(source, score))
-  end
-  for _, branch in ipairs(source.branches) do
-    if (source.kind == 'O') == (confirmed(branch, row) and true or false) then
-      return source.kind == 'O'
-    end
-  end
-  return source.kind == 'A'
 end
 
 local found, looked, total, counted = {}, 0, 0, {}

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import sha1
 from importlib.resources import files
 from typing import Any, Generic, TypeVar
 
 R_co = TypeVar("R_co", covariant=True)
 _INCLUDE = re.compile(r"^-- include: (\S+) (\S+)$", re.MULTILINE)
+_FRAGMENTS = re.compile(r"^-- fragments$", re.MULTILINE)
 
 
 class Script(Generic[R_co]):
     """A `.lua` file: its text, its digest, and what a caller gets back.
 
-    A line `-- include: package file.lua` is replaced with that file, so that one prelude serves many scripts.
+    A line `-- include: package file.lua` is replaced with that file, so that one prelude serves many scripts; a line
+    `-- fragments` with the files that this script is made with.
 
     Attributes:
         name: identifies the script to backends that bring an implementation of their own.
@@ -24,6 +26,7 @@ class Script(Generic[R_co]):
         shape: turns the raw reply into the canonical form.
         writes: whether it may change stored state.
         needs: the capability that it needs.
+        fragments: package and file of each.
     """
 
     def __init__(
@@ -36,6 +39,7 @@ class Script(Generic[R_co]):
         writes: bool,
         needs: str = "lua",
         text: str | None = None,
+        fragments: Sequence[tuple[str, str]] = (),
     ) -> None:
         self.name = name
         self.package = package
@@ -43,13 +47,14 @@ class Script(Generic[R_co]):
         self.shape = shape
         self.writes = writes
         self.needs = needs
+        self.fragments = tuple(fragments)
         self._text = text
         self._sha: bytes | None = None
 
     @property
     def text(self) -> str:
         if self._text is None:
-            self._text = _source(self.package, self.file)
+            self._text = _source(self.package, self.file, self.fragments)
         return self._text
 
     @property
@@ -62,6 +67,7 @@ class Script(Generic[R_co]):
         return f"<Script {self.name}>"
 
 
-def _source(package: str, file: str) -> str:
+def _source(package: str, file: str, fragments: Sequence[tuple[str, str]] = ()) -> str:
     text = (files(package) / file).read_text(encoding="utf-8")
+    text = _FRAGMENTS.sub("\n".join(f"-- include: {owner} {name}" for owner, name in fragments), text)
     return _INCLUDE.sub(lambda found: _source(found[1], found[2]), text)
