@@ -6,7 +6,7 @@
 -- include: popoto.fields entries.lua
 -- include: popoto.models arithmetic.lua
 -- include: popoto.fields companions.lua
--- fragments
+-- pieces: fragments
 -- include: popoto.models extras.lua
 local row_key, now = KEYS[1], take()
 local schema = {companions = take_companions()}

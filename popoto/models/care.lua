@@ -6,8 +6,8 @@
 -- include: popoto.fields values.lua
 -- include: popoto.fields entries.lua
 -- include: popoto.fields companions.lua
--- fragments
--- include: popoto.models digest.lua
+-- pieces: fragments
+-- pieces: composites
 local removing = take() == '1'
 local members = {}
 for number = 1, tonumber(take()) do

@@ -6,9 +6,9 @@
 -- include: popoto.fields values.lua
 -- include: popoto.fields entries.lua
 -- include: popoto.fields companions.lua
--- fragments
+-- pieces: fragments
 -- include: popoto.models extras.lua
--- include: popoto.models digest.lua
+-- pieces: composites
 -- include: popoto.models ledger.lua
 local row_key, class_set, ledger, receipts = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local now = take()

@@ -94,7 +94,7 @@ class Options:
         self.row_indexes = self._row_indexes()
         own = [one for field in self.field_list for one in field.companions(model_name)]
         self.companions: tuple[Companion, ...] = (*own, *companions)
-        self.scripts = row_scripts(one.fragment for one in self.companions)
+        self.scripts = row_scripts((one.fragment for one in self.companions), composites=bool(self.indexes))
         self.signals: dict[str, Signal] = dict(signals)
         for field in self.field_list:
             self.signals |= field.signals(model_name)

@@ -5,8 +5,8 @@
 -- include: popoto.fields values.lua
 -- include: popoto.fields entries.lua
 -- include: popoto.fields companions.lua
--- fragments
--- include: popoto.models digest.lua
+-- pieces: fragments
+-- pieces: composites
 -- include: popoto.models ledger.lua
 local now, most = take(), take()
 take_companions()

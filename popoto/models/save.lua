@@ -15,10 +15,10 @@
 -- include: popoto.fields values.lua
 -- include: popoto.fields entries.lua
 -- include: popoto.fields companions.lua
--- fragments
+-- pieces: fragments
 -- include: popoto.models extras.lua
--- include: popoto.models arithmetic.lua
--- include: popoto.models digest.lua
+-- pieces: arithmetic
+-- pieces: composites
 -- include: popoto.models ledger.lua
 local row_key, class_set, ledger, receipts, former_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 -- A row with a time to live takes this many expired ones with it, so that indexes never grow by them.

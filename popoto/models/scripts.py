@@ -1,4 +1,4 @@
-"""The scripts that change rows, each made with the Lua fragments of a model's companions."""
+"""The scripts that change rows, each made of just what its model needs: what a script defines costs at every call."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from popoto.fields.companions import Fragment
 from popoto.storage import Script
+from popoto.storage.scripts import Pieces
 
 R = TypeVar("R")
 _PACKAGE = "popoto.models"
@@ -25,7 +26,7 @@ class RowScripts:
 
     Attributes:
         save: counts the new hash fields.
-        increment: the same script, asked for sums.
+        increment: the same, able to add, and asked for sums.
         delete: whether the row was there.
         reap: how many expired rows it looked at.
         check, clean: members of an index that no row has.
@@ -43,16 +44,21 @@ class RowScripts:
 
 
 @cache
-def _made(fragments: tuple[Fragment, ...]) -> RowScripts:
-    suffix = "".join(f"+{one.kind}" for one in fragments)
-    places = [(one.package, one.file) for one in fragments]
+def _made(fragments: tuple[Fragment, ...], composites: bool) -> RowScripts:
+    suffix = "".join(f"+{one.kind}" for one in fragments) + ("+composites" if composites else "")
+    pieces = {
+        "fragments": [(one.package, one.file) for one in fragments],
+        "composites": [(_PACKAGE, "digest.lua" if composites else "single.lua")],
+    }
+    adding = {**pieces, "arithmetic": [(_PACKAGE, "arithmetic.lua")]}
 
-    def script(name: str, shape: Callable[[Any], R], *, writes: bool = True) -> Script[R]:
-        return Script(f"popoto.{name}{suffix}", _PACKAGE, f"{name}.lua", shape=shape, writes=writes, fragments=places)
+    def script(name: str, shape: Callable[[Any], R], *, writes: bool = True, pieces: Pieces = pieces) -> Script[R]:
+        return Script(f"popoto.{name}{suffix}", _PACKAGE, f"{name}.lua", shape=shape, writes=writes, pieces=pieces)
 
     return RowScripts(
-        save=script("save", int),
-        increment=script("save", sums),
+        # What a companion learns is numbers; of the row's own, only an increment is computed on the server.
+        save=script("save", int, pieces=adding if fragments else pieces),
+        increment=script("save", sums, pieces=adding),
         delete=script("delete", int),
         reap=script("reap", int),
         check=script("care", list[Any], writes=False),
@@ -62,6 +68,6 @@ def _made(fragments: tuple[Fragment, ...]) -> RowScripts:
     )
 
 
-def row_scripts(fragments: Iterable[Fragment]) -> RowScripts:
-    """The scripts of the models whose companions need these fragments."""
-    return _made(tuple(sorted(set(fragments), key=lambda one: one.kind)))
+def row_scripts(fragments: Iterable[Fragment], *, composites: bool) -> RowScripts:
+    """The scripts of the models whose companions need these fragments, with or without composite indexes."""
+    return _made(tuple(sorted(set(fragments), key=lambda one: one.kind)), composites)
