@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -94,10 +94,8 @@ def _called(name: str, split: Splitter, text: str) -> list[str]:
 
 
 def _called_words(name: str, split: Splitter, text: str) -> list[str]:
-    """Give the callable's words, and those that it drops: a word of which alone it makes nothing stands for itself."""
-
-    def every() -> Iterator[str]:
-        yield from _called(name, split, text)
-        yield from (word for word in simple.words(text) if not _called(name, split, word))
-
-    return list(dict.fromkeys(every())) or simple.words(text)
+    """Give the callable's words of a text and of each word of it; one of which it makes nothing stands for itself."""
+    found = dict.fromkeys(_called(name, split, text))
+    for word in simple.words(text):
+        found.update(dict.fromkeys(_called(name, split, word) or [word]))
+    return list(found)
