@@ -66,7 +66,10 @@ class Options:
         self.hidden_fields = {name: field for name, field in fields.items() if name.startswith("_")}
         self.fields: dict[str, Field[Any]] = {**self.explicit_fields, **self.hidden_fields}
         self.field_names = list(self.fields)
+        self.name_bytes = tuple(name.encode() for name in self.fields)
         self.field_list = tuple(self.fields.values())
+        # Most fields ask nothing by several keywords together.
+        self.gathering = tuple(field for field in self.field_list if type(field).gathered is not Field.gathered)
         self.renewing = tuple(field for field in self.field_list if field.renews)
         self.key_field_names = {name for name, field in self.fields.items() if field.key}
         self.auto_field_names = {name for name, field in self.fields.items() if field.auto}

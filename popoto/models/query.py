@@ -345,10 +345,24 @@ class Query(Generic[M]):
         equal = equalities(self._wanted.where)
         return meta.row_keys(equal) if all(name in equal for name in meta.key_order) else []
 
+    async def _by_key_values(self, values: dict[str, Any]) -> M | None:
+        """The row with just these key values: what `get` is asked for most."""
+        meta = self._model._meta
+        leaves = parse.leaves(meta, values)
+        equal = {name: value for leaf in leaves for name, value in equalities(leaf).items()}
+        for row in await by_keys(self._model, meta.row_keys(equal), skip_none=True):
+            if row is not None and all(satisfies(row, leaf) for leaf in leaves):
+                return row
+        return None
+
     async def _getting(
         self, db_key: DB_key | str | None, redis_key: str | bytes | None, kwargs: dict[str, Any]
     ) -> M | None:
         key = key_text(self._model, db_key, redis_key)
+        meta = self._model._meta
+        alone = not (self._given or self._also or meta.abstract)
+        if key is None and alone and kwargs.keys() == meta.key_field_names:
+            return await self._by_key_values(kwargs)
         query = self.filter(**kwargs) if kwargs else self
         keys = [key] if key is not None else query._named_keys()
         if keys:

@@ -60,7 +60,7 @@ async def by_keys(model: type[M], keys: Iterable[str | bytes], skip_none: bool) 
     found: list[M | None] = []
     for start in range(0, len(asked), MOST_AT_ONCE):
         some = asked[start : start + MOST_AT_ONCE]
-        steps = [hmget(key_bytes(prefix + key), *meta.field_names) for key in some if key is not None]
+        steps = [hmget(key_bytes(prefix + key), *meta.name_bytes) for key in some if key is not None]
         replies = iter(await ask_all(steps))
         for key in some:
             values: list[bytes | None] = [] if key is None else next(replies)
