@@ -1,8 +1,8 @@
 -- Companions: state beside a row, moved when the row is renamed or changes its partition, dropped when the row is gone.
 -- A prelude: it needs take(), text_of() and read_row() of entries.lua. The fragments of the model's companions follow it.
 --
--- take_companions()   their number; of each kind, name, 1 for bare parts; number of stores, and of each kind (H, Z, S or
---   K), before and after; number of partitions, and of each field and code; number of further fields, and the fields;
+-- take_companions()   their number; of each kind, name, 1 for bare parts; number of stores, and of each kind (H, Z, S,
+--   K or L), before and after; number of partitions, and of each field and code; number of further fields, and the fields;
 --   number of settled words and the words; number of said words and the words, or '-' when the save says nothing.
 -- Each is a table: kind, name, stores, partitions, fields, settled, said (nil for nothing).
 --
@@ -74,6 +74,8 @@ local function store_key(one, number, place, key)
   local store = one.stores[number]
   if store.kind == 'K' then
     return store.before .. ':' .. key
+  elseif store.kind == 'L' then
+    return key .. store.after
   end
   return store.before .. place .. store.after
 end
@@ -84,7 +86,7 @@ local TAKES = {H = 'HDEL', Z = 'ZREM', S = 'SREM'}
 local function moved_store(one, number, from_key, to_key, from, to)
   local kind = one.stores[number].kind
   local source, target = store_key(one, number, from, from_key), store_key(one, number, to, to_key)
-  if kind == 'K' then
+  if kind == 'K' or kind == 'L' then
     if source ~= target and redis.call('EXISTS', source) == 1 then
       redis.call('RENAME', source, target)
     end
@@ -107,6 +109,22 @@ local function moved_store(one, number, from_key, to_key, from, to)
     redis.call('SADD', target, to_key)
   end
   redis.call(TAKES[kind], source, from_key)
+end
+
+-- What has a key of its own expires with the row.
+local function companions_expire(key, left)
+  for _, one in ipairs(companions) do
+    for number, store in ipairs(one.stores) do
+      if store.kind == 'K' or store.kind == 'L' then
+        local own = store_key(one, number, '', key)
+        if left > 0 then
+          redis.call('PEXPIRE', own, left)
+        else
+          redis.call('PERSIST', own)
+        end
+      end
+    end
+  end
 end
 
 -- A key of the wrong type is found here, before the first write.
@@ -149,7 +167,7 @@ end
 
 local function companion_dropped(one, key, place)
   for number, store in ipairs(one.stores) do
-    if store.kind == 'K' then
+    if store.kind == 'K' or store.kind == 'L' then
       redis.call('DEL', store_key(one, number, place, key))
     else
       redis.call(TAKES[store.kind], store_key(one, number, place, key), key)

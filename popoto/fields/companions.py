@@ -44,10 +44,11 @@ class Store:
 
     Attributes:
         kind: `H` a field of a hash, `Z` a member of a sorted set, `S` of a set: all named by the row's key; `K` a key
-            of its own for each row: `before`, a colon, and the row's key.
+            of its own for each row: `before`, a colon, and the row's key; `L` a list behind the row's own key: that key
+            and `after`.
     """
 
-    kind: Literal["H", "Z", "S", "K"]
+    kind: Literal["H", "Z", "S", "K", "L"]
     before: str
     after: str = ""
 

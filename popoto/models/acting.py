@@ -28,7 +28,8 @@ async def act(
     meta = instance._meta
     keyspace = meta.keyspace(await layout())
     key = instance.pk
-    words: list[Arg] = [present(), *meta.companion_words(keyspace.prefix, {action.companion for action in actions})]
+    concerned = {action.companion for action in actions}
+    words: list[Arg] = [present(), int(reading), *meta.companion_words(keyspace.prefix, concerned)]
     words.append(len(actions))
     for action in actions:
         words += (action.companion, action.verb, len(action.words), *action.words)

@@ -36,7 +36,8 @@ local function companion_kept(member)
   local there = redis.call('EXISTS', member) == 1
   local place = there and place_of(companion, read_row(member, schema))
   local store = companion.stores[store_number]
-  if there and (store.kind == 'K' or (place and store_key(companion, store_number, place, member) == KEYS[1])) then
+  local own = store.kind == 'K' or store.kind == 'L'
+  if there and (own or (place and store_key(companion, store_number, place, member) == KEYS[1])) then
     return true
   end
   if removing then
@@ -44,7 +45,7 @@ local function companion_kept(member)
     if there then
       redis.call(TAKES[store.kind], KEYS[1], member)
     else
-      companion_dropped(companion, member, store.kind == 'K' and '' or former)
+      companion_dropped(companion, member, own and '' or former)
     end
   end
   return false

@@ -35,6 +35,7 @@ class Change:
         expected: bytes that fields must hold now, None for none, by name.
         increments: what to add, as the field's code and a number's text, by name.
         expiry: how the time to live is decided, its milliseconds, and the mark that the row keeps.
+        apart: bytes by the names of fields that are kept beside the hash.
         companions: the companions with what is said to them; None where nothing is.
     """
 
@@ -47,6 +48,7 @@ class Change:
     expected: dict[str, bytes | None] = field(default_factory=dict)
     increments: dict[str, tuple[str, str]] = field(default_factory=dict)
     expiry: tuple[str, str, str] = ("default", "", "")
+    apart: dict[str, bytes] = field(default_factory=dict)
     companions: list[Arg] | None = None
 
 
@@ -122,6 +124,7 @@ def prepared(
         change = Change(mode or "replace", _key(instance), values=_encoded(instance, meta.field_names))
     else:
         change = _update(instance, stored, chosen, migrate_key=migrate_key)
+    change.apart = {name: change.values.pop(name) for name in meta.apart_field_names if name in change.values}
     _versioned(instance, change)
     _indexed(instance, change)
     change.expiry = expiry(instance, new=stored is None)

@@ -35,7 +35,7 @@ async def examine(
         words = meta.companion_words(keyspace.prefix, {one.name})
         strays: set[bytes] = set()
         for number, store in enumerate(one.stores, 1):
-            async for key, members in _members(keyspace, one, store):
+            async for key, members in _members(meta, keyspace, one, store):
                 for start in range(0, len(members), size):
                     some = members[start : start + size]
                     argv = [int(removing), len(some), *some, 0, *words, number]
@@ -45,17 +45,23 @@ async def examine(
     return report
 
 
-async def _members(keyspace: Keyspace, one: Companion, store: Store) -> AsyncIterator[tuple[bytes, list[bytes]]]:
+async def _members(
+    meta: Options, keyspace: Keyspace, one: Companion, store: Store
+) -> AsyncIterator[tuple[bytes, list[bytes]]]:
     """Row keys for which a store keeps something, with the key where it is, some at a time."""
-    before = (keyspace.prefix + store.before).encode()
-    if store.kind == "K":
+    before, after = (keyspace.prefix + store.before).encode(), store.after.encode()
+    if store.kind == "L":
+        rows = f"{keyspace.prefix}{meta.model_name}:".encode()
+        async for keys in _found(literal(rows) + b"*" + literal(after), b"list"):
+            yield keyspace.class_set, [key[: -len(after)] for key in keys]
+    elif store.kind == "K":
         async for keys in _found(literal(before) + b":*", None):
             yield keyspace.class_set, [key[len(before) + 1 :] for key in keys]
     elif not one.partitions:
-        async for members in _walked(before + store.after.encode(), store):
-            yield before + store.after.encode(), members
+        async for members in _walked(before + after, store):
+            yield before + after, members
     else:
-        async for keys in _found(literal(before) + b":*" + literal(store.after.encode()), _TYPES[store.kind]):
+        async for keys in _found(literal(before) + b":*" + literal(after), _TYPES[store.kind]):
             for key in keys:
                 async for members in _walked(key, store):
                     yield key, members

@@ -79,6 +79,9 @@ class Options:
         }
         self.geo_field_names = {name for name, field in self.fields.items() if _kind(field) == "G"}
         self.relationship_field_names = {name for name, field in self.fields.items() if field.code == "r"}
+        self.apart_field_names = tuple(name for name, field in self.fields.items() if field.apart)
+        # What a row is read by: the fields of its hash, and the lists behind its key.
+        self.read_names = [f"::{name}" if field.apart else name for name, field in self.fields.items()]
         self.key_order = tuple(sorted(self.key_field_names))
         self.abstract = bool(meta.get("abstract", False))
         self.order_by: str | None = meta.get("order_by")

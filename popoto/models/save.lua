@@ -301,6 +301,7 @@ elseif expiry == 'at' then
   redis.call('PEXPIREAT', row_key, moment)
 end
 local left = redis.call('PTTL', row_key)
+companions_expire(row_key, left)
 if left > 0 then
   note(ledger, receipts, row_key, tonumber(now) + left, after, schema)
 elseif expiry == 'persist' or mode ~= 'update' then

@@ -149,6 +149,7 @@ def refused(error: ReplyError, instance: Model, change: Change) -> NoReturn:
 def settle(instance: Model, change: Change) -> None:
     """Remember what is stored now."""
     instance._raw.update(change.values)
+    instance._raw.update(change.apart)
     if instance._meta.version_field is not None:
         instance.__dict__.pop(instance._meta.version_field, None)
     instance.__dict__["_redis_key"] = change.key

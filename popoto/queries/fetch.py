@@ -70,7 +70,7 @@ def select(
     else:
         keys.append(prefix + query.walk[0])
         words.append("down" if query.walk[1] else "up")
-    names = schema.field_names if names is None else names
+    names = schema.read_names if names is None else names
     words += (len(names), *names)
     indexes: list[Index] = []
     _describe(query.source, prefix, keys, words, indexes)

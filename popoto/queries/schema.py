@@ -28,6 +28,7 @@ class Schema(Protocol):
     model_name: str
     fields: dict[str, Field[Any]]
     field_names: list[str]
+    read_names: list[str]
     key_order: tuple[str, ...]
     gathering: tuple[Field[Any], ...]
 

@@ -1,7 +1,8 @@
 -- Finds the rows that satisfy a tree of sources, walking the cheapest of them.
 -- KEYS: 1 the class set; then, in order, the key to order by when there is one, and the sources' keys.
 -- ARGV: action (rows, count or keys), 1 to pack rows, rows to return, 1 when more are not wanted, members to look at,
---   the cursor or ''; order (none, up or down); number of fields, and of each name;
+--   the cursor or ''; order (none, up or down); number of fields, and of each name
+--   (of a list behind the row's key what follows that key);
 --   the tree of sources: A (all of) or O (any of) with the number of branches and the branches, S (sets) with the
 --   number of keys, Z (ranges) with that and low, high and 1 for each open end, G (circles) with 1 and longitude,
 --   latitude and metres, K (named rows) with the number of keys and the keys; the schema as entries.lua reads it: in order the index of each S, Z and G.
@@ -15,9 +16,12 @@ local action, packed, most, limited = take(), take() == '1', tonumber(take()), t
 local budget, cursor = tonumber(take()), take()
 local order = take()
 local order_key = order ~= 'none' and take_key() or nil
-local names = {}
+local names, lists = {}, {}
 for number = 1, tonumber(take()) do
   names[number] = take()
+  if string.sub(names[number], 1, 2) == '::' then
+    lists[#lists + 1] = number
+  end
 end
 
 local root = take_source()
@@ -148,6 +152,16 @@ local function chunk()
   return set_chunk(walk.keys[key_number])
 end
 
+-- A list that is kept behind the row's key, as one msgpack array of its items.
+local function list_value(key)
+  local items = redis.call('LRANGE', key, 0, -1)
+  local header = string.char(144 + #items % 16)
+  if #items > 15 then
+    header = '\220' .. string.char(math.floor(#items / 256), #items % 256)
+  end
+  return header .. table.concat(items)
+end
+
 local found, looked, total, counted = {}, 0, 0, {}
 local function accept(members)
   for _, member in ipairs(members) do
@@ -165,6 +179,9 @@ local function accept(members)
       local values = redis.call('HMGET', member, unpack(names))
       for _, value in ipairs(values) do
         if value then
+          for _, number in ipairs(lists) do
+            values[number] = list_value(member .. names[number])
+          end
           table.insert(values, 1, member)
           found[#found + 1] = values
           break

@@ -69,6 +69,8 @@ class Field(Generic[T]):
     """Whether a missing value is generated."""
     renews: bool = False
     """Whether `format_value_pre_save` may change the value."""
+    apart: bool = False
+    """Whether the value is kept beside the row's hash, in a list `key::name` that is read with the row."""
     nothing: ClassVar[Any] = None
     """The value that None stands for."""
 
