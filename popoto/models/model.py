@@ -10,6 +10,7 @@ from popoto.exceptions import ModelException
 from popoto.fields import Field
 from popoto.models import change, incrementing, writing
 from popoto.models.change import checked
+from popoto.models.dictionaries import AsDictionary
 from popoto.models.extras import Extra
 from popoto.models.key import DB_key
 from popoto.models.many import Many
@@ -20,7 +21,7 @@ from popoto.models.upkeep import Upkeep
 from popoto.storage import Connection, Op, async_enlist, connection, enlist
 
 
-class Model(Many, Upkeep, metaclass=ModelBase):
+class Model(Many, Upkeep, AsDictionary, metaclass=ModelBase):
     """A class whose instances are rows of a Redis or Valkey store.
 
     Public attributes are fields. Each instance is a hash at `ClassName:key1:key2...`, the values of the key fields in
@@ -297,24 +298,6 @@ class Model(Many, Upkeep, metaclass=ModelBase):
         """
         change.expiry(self, new=True)
         return writing.is_valid(self, null_check)
-
-    def to_dict(self, include: Iterable[str] | None = None, exclude: Iterable[str] = ()) -> dict[str, Any]:
-        """The public fields' values by name.
-
-        Args:
-            include: only these fields.
-            exclude: not these.
-
-        Raises:
-            ModelException: when a name is no field.
-        """
-        meta = self._meta
-        chosen = list(meta.explicit_fields if include is None else include)
-        for name in (*chosen, *exclude):
-            if name not in meta.fields:
-                raise ModelException(f"{meta.model_name} has no field {name!r}{meta.near(name)}")
-        unwanted = set(exclude)
-        return {name: meta.fields[name].compared(self) for name in chosen if name not in unwanted}
 
     # -- reading
 
