@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from popoto.exceptions import ModelException, ReplyError
 from popoto.fields.sources import Index
+from popoto.models import hooks
 from popoto.models.change import KEEP, Change
 from popoto.models.options import Keyspace, Options
 from popoto.models.reading import by_keys
@@ -121,7 +122,7 @@ async def _reindexed(model: type[Model], keyspace: Keyspace, keys: list[bytes], 
     for row in rows:
         scores, expected = _scores(row)
         change = Change("reindex", row.pk, scores=scores, expected=expected, expiry=KEEP)
-        calls.append(save_call(change, keyspace))
+        calls.append(save_call(change, keyspace, hooks.reindexing(row, change, keyspace.prefix)))
     done = 0
     for row, reply in zip(rows, await ask_all(calls, errors="return"), strict=True):
         if not isinstance(reply, ReplyError):

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from popoto.exceptions import ModelException, ReplyError, StaleObjectError
+from popoto.models import hooks
 from popoto.models.change import prepared
 from popoto.models.reading import by_keys
 from popoto.models.writing import key_bytes, refused, save, save_call, settle
@@ -40,7 +41,7 @@ async def get_or_create(
         if found is None:
             raise
         return _agreed(model, found, fresh, lookup), False
-    call = save_call(change, keyspace, fresh._extra_commands(change.key, keyspace.prefix, ()))
+    call = save_call(change, keyspace, hooks.saving(fresh, change, keyspace.prefix))
     read = hmget(key_bytes(keyspace.prefix + change.key), *meta.field_names)
     written, values = await ask_all([call, read], errors="return")
     if not isinstance(written, ReplyError):

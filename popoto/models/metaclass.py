@@ -35,6 +35,7 @@ class ModelBase(type):
             setattr(made, "_auto_key", auto)  # noqa: B010 - a type has no such attribute for a checker
             fields["_auto_key"] = auto
         made._meta = Options(name, fields, inherited_meta(bases, meta))
+        made._meta.model = made
         setattr(made, "_options", made._meta)  # noqa: B010
         setattr(made, "_ttl", made._meta.ttl)  # noqa: B010
         return made

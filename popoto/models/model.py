@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self, overload
 
 from popoto.exceptions import ModelException
 from popoto.fields import Field
-from popoto.models import change, incrementing, writing
+from popoto.models import change, hooks, incrementing, writing
 from popoto.models.change import checked
 from popoto.models.dictionaries import AsDictionary
 from popoto.models.extras import Extra
@@ -84,9 +84,17 @@ class Model(Many, Upkeep, AsDictionary, metaclass=ModelBase):
         """
         return ()
 
+    def _increment_commands(self, key: str, prefix: str, name: str, total: Any) -> Sequence[Extra]:
+        """As `_extra_commands`, for the step that adds to a field; the sum is None where only the server will know."""
+        return self._extra_commands(key, prefix, (name,))
+
     @classmethod
     def _adds_commands(cls) -> bool:
-        return cls._extra_commands is not Model._extra_commands
+        return cls._extra_commands is not Model._extra_commands or bool(cls._meta.hooked)
+
+    @property
+    def _saved_field_values(self) -> dict[str, Any]:
+        return hooks.saved_values(self)
 
     @classmethod
     def _from_row(cls, key: str, names: Sequence[str], values: Sequence[bytes | None]) -> Self:

@@ -52,6 +52,8 @@ class Options:
         self.field_names = list(self.fields)
         self.field_list = tuple(self.fields.values())
         self.renewing = tuple(field for field in self.field_list if field.renews)
+        self.hooked = tuple(field for field in self.field_list if field.hooked)
+        self.model: Any = None
         self.key_field_names = {name for name, field in self.fields.items() if field.key}
         self.auto_field_names = {name for name, field in self.fields.items() if field.auto}
         self.sorted_field_names = {name for name, field in self.fields.items() if _kind(field) == "Z"}

@@ -70,6 +70,11 @@ def _checked(model: type[Model], name: str, value: Any, rows: int) -> Any:
         raise ModelException(f"{meta.model_name} has no field {name!r}{meta.near(name)}")
     if one.key:
         raise ModelException(f"{meta.model_name}.{name} is part of the key: rename rows one by one, migrate_key=True")
+    if one.hooked:
+        raise ModelException(
+            f"{meta.model_name}.{name} keeps keys of its own through {type(one).__name__}'s hooks, which are told of "
+            "loaded rows alone: use bulk_update"
+        )
     if name == meta.version_field:
         raise ModelException(f"{meta.model_name}.{name} counts the row's writes, this one too: leave it out")
     value = checked(model, one, value)

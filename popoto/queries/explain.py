@@ -9,7 +9,7 @@ from popoto.fields.sources import InCircle, InRange
 from popoto.queries.fetch import PAGE_ROWS, Page, select
 from popoto.queries.plan import Group, Plan, Sourced, range_words
 from popoto.queries.schema import Schema
-from popoto.queries.where import AllOf, AnyOf, Condition, Not, Related, Where
+from popoto.queries.where import AllOf, AnyOf, Asked, Condition, Not, OneOf, Related, Where
 from popoto.storage import ask, layout
 
 _DRIVERS = {b"S": "a set", b"Z": "a sorted set", b"K": "rows named by their keys", b"": "nothing"}
@@ -90,6 +90,10 @@ def _words(where: Where) -> str:
         return f"not ({_words(where.branch)})"
     if isinstance(where, Related):
         return f"{where.field.name} refers to a {where.field.model.__name__} where {_words(where.where)}, found first"
+    if isinstance(where, Asked):
+        return f"{type(where.field).__name__}.filter_query gives it for {where.keywords!r:.60}, asked first"
+    if isinstance(where, OneOf):
+        return f"the key is one of {len(where.keys)}"
     joint = " and " if isinstance(where, AllOf) else " or "
     inner = joint.join(_words(branch) for branch in where.branches)
     return f"({inner})" if isinstance(where, AnyOf) else inner or "anything"

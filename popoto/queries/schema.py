@@ -29,6 +29,7 @@ class Schema(Protocol):
     fields: dict[str, Field[Any]]
     field_names: list[str]
     key_order: tuple[str, ...]
+    model: Any
 
     def near(self, name: str, among: Iterable[str] | None = None) -> str:
         """A hint at the names nearest to a wrong one."""

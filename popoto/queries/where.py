@@ -60,7 +60,29 @@ class Related:
     where: Where
 
 
-Where: TypeAlias = Condition | AllOf | AnyOf | Not | Related
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a field's `filter_query` is asked for; resolved before a query is planned.
+
+    Attributes:
+        field: the field.
+        keywords: the keywords of the filter that are its own.
+        model: the model class.
+    """
+
+    field: Any
+    keywords: dict[str, Any]
+    model: Any
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """The row's key must be one of some, apart from a store's own prefix."""
+
+    keys: frozenset[str]
+
+
+Where: TypeAlias = Condition | AllOf | AnyOf | Not | Related | Asked | OneOf
 
 
 def conditions(where: Where) -> Iterator[Condition]:
@@ -69,7 +91,7 @@ def conditions(where: Where) -> Iterator[Condition]:
         yield where
     elif isinstance(where, Not):
         yield from conditions(where.branch)
-    elif not isinstance(where, Related):
+    elif isinstance(where, AllOf | AnyOf):
         for branch in where.branches:
             yield from conditions(branch)
 

@@ -15,6 +15,7 @@ from popoto.encoding import decoder, encoder
 from popoto.exceptions import ModelException
 from popoto.fields.conversion import convert
 from popoto.fields.expressions import Expression
+from popoto.fields.field.hooks import Hooks
 from popoto.fields.lookups import PLAIN, Lookup, set_lookups
 from popoto.fields.sources import Index, Match
 from popoto.fields.variables import T
@@ -43,7 +44,7 @@ def is_nan(value: Any) -> bool:
     return value.is_nan() if isinstance(value, Decimal) else isinstance(value, float) and math.isnan(value)
 
 
-class Field(Generic[T]):
+class Field(Hooks, Generic[T]):
     """An attribute that is stored in the model's hash.
 
     Args:
@@ -65,8 +66,6 @@ class Field(Generic[T]):
     """Whether the value is part of the row's key."""
     auto: bool = False
     """Whether a missing value is generated."""
-    renews: bool = False
-    """Whether `format_value_pre_save` may change the value."""
     nothing: ClassVar[Any] = None
     """The value that None stands for."""
 
@@ -223,10 +222,6 @@ class Field(Generic[T]):
     def compared(self, instance: Any) -> Any:
         """The instance's value as lookups compare it."""
         return getattr(instance, self.name)
-
-    def format_value_pre_save(self, value: Any, skip_auto_now: bool = False) -> Any:
-        """The value as it is to be saved: the place where a field renews itself."""
-        return value
 
     # -- indexes
 
