@@ -56,6 +56,8 @@ def _lines(schema: Schema, query: Plan) -> Iterator[str]:
         yield f"order: walks {query.walk[0]} {'downward' if query.walk[1] else 'upward'} up to the limit"
     elif wanted.order is not None:
         yield f"order: by {wanted.order[0]}{' descending' if wanted.order[1] else ''}, after loading"
+    if wanted.computed is not None:
+        yield "order: by a function of each row, after loading all of them; then the limit"
     if wanted.limit is not None:
         yield f"limit: {wanted.limit}"
     yield f"rows decide: {'no, the indexes tell all' if query.exact else 'yes, each is compared after loading'}"

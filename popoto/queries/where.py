@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -106,6 +106,8 @@ class Wanted:
         limit: the most rows to return; None for all.
         values: the names to return as dictionaries; None for instances.
         prefetch: the relationships whose rows are loaded too.
+        computed: a function of a row to sort by after loading, and whether the order descends.
+        tracks: whether models that track access note that the rows were read.
     """
 
     where: AllOf = AllOf()
@@ -113,3 +115,5 @@ class Wanted:
     limit: int | None = None
     values: tuple[str, ...] | None = None
     prefetch: tuple[str, ...] = ()
+    computed: tuple[Callable[[Any], Any], bool] | None = None
+    tracks: bool = True
