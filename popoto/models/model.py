@@ -86,7 +86,7 @@ class Model(Many, Upkeep, AsDictionary, metaclass=ModelBase):
 
     def _increment_commands(self, key: str, prefix: str, name: str, total: Any) -> Sequence[Extra]:
         """As `_extra_commands`, for the step that adds to a field; the sum is None where only the server will know."""
-        return self._extra_commands(key, prefix, (name,))
+        return ()
 
     @classmethod
     def _adds_commands(cls) -> bool:

@@ -40,6 +40,8 @@ class Query(Arrangement, Generic[M]):
     under asyncio.
     """
 
+    _model: type[M]
+
     def __init__(
         self,
         model: type[M],
