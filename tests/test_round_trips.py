@@ -168,6 +168,12 @@ TABLE: dict[str, tuple[Callable[[Connection], Any], Callable[[Any], Any], Callab
         1,
     ),
     "keys": (lambda store: None, lambda it: Wine.query.keys(), lambda it: Wine.query.async_keys(), 1),
+    "raw update of 20": (
+        lambda store: [f"Wine:{number}" for number in range(20)],
+        lambda it: Wine.raw_update(it, grape="syrah", price=7),
+        lambda it: Wine.async_raw_update(it, grape="syrah", price=7),
+        1,
+    ),
     "a pipeline of 20": (piped, lambda it: it.execute(), lambda it: it.async_execute(), 1),
     "len, index and list of one query": (
         lambda store: Wine.query.filter(grape="merlot"),

@@ -74,6 +74,11 @@ def checked(model: type[Model], one: Field[Any], value: Any, *, null_check: bool
     complaint = one.complaint(value, null_check=null_check)
     if complaint is not None:
         raise ModelException(f"{model.__name__}.{one.name} = {shown(value)} {complaint}")
+    if one.validates and not type(one).is_valid(one, value, null_check=null_check):
+        raise ModelException(
+            f"{model.__name__}.{one.name} = {shown(value)} is refused by {type(one).__name__}.is_valid: "
+            "give a value that it takes"
+        )
     return value
 
 

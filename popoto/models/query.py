@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
 from popoto.exceptions import QueryException
 from popoto.fields.expressions import Q
 from popoto.models import creating
+from popoto.models.arrangement import Arrangement, arranged
 from popoto.models.reading import by_keys, class_keys, class_size, key_text
 from popoto.queries import explain, parse, related, run
 from popoto.queries.explain import Explanation
@@ -32,12 +33,14 @@ class QueryAccess:
         return Query(owner)
 
 
-class Query(Generic[M]):
+class Query(Arrangement, Generic[M]):
     """A query of one model. Methods that narrow it return a new one; its answer is fetched once and remembered.
 
     It is a sequence: `len`, indexes, slices, iteration and `in` work on the answer, `await` and `async for` fetch it
     under asyncio.
     """
+
+    _model: type[M]
 
     def __init__(
         self,
@@ -70,7 +73,9 @@ class Query(Generic[M]):
         wanted = parse.parse(self._model._meta, given, also)
         # A partition that is not named is refused here, not when the answer is looked at.
         self._planned(wanted)
-        return Query(self._model, replace(wanted, prefetch=self._wanted.prefetch), given, also)
+        kept = self._wanted
+        wanted = replace(wanted, prefetch=kept.prefetch, computed=kept.computed, tracks=kept.tracks)
+        return Query(self._model, wanted, given, also)
 
     def prefetch(self, *names: str) -> Query[M]:
         """The rows, with the rows that these relationships refer to loaded in one further round trip each."""
@@ -80,8 +85,7 @@ class Query(Generic[M]):
                 raise QueryException(
                     f"{meta.model_name}.{name} is no relationship{meta.near(name, meta.relationship_field_names)}"
                 )
-        wanted = replace(self._wanted, prefetch=(*self._wanted.prefetch, *names))
-        return Query(self._model, wanted, self._given, self._also)
+        return self._with(replace(self._wanted, prefetch=(*self._wanted.prefetch, *names)))
 
     def exclude(self, *conditions: Q, **kwargs: Any) -> Query[M]:
         """The rows that do not satisfy all of these conditions and keywords together."""
@@ -126,7 +130,7 @@ class Query(Generic[M]):
 
     def exists(self, **kwargs: Any) -> bool:
         """Whether there is any row."""
-        return bool(self.filter(**kwargs, limit=1).all())
+        return bool(self._unsorted().filter(**kwargs, limit=1).all())
 
     def first(self) -> M | None:
         """The first row in the query's order, or None."""
@@ -149,7 +153,7 @@ class Query(Generic[M]):
         """
         if not isinstance(chunk, int) or isinstance(chunk, bool) or chunk < 1:
             raise QueryException(f"{self._model.__name__}: iterator(chunk={chunk!r}) needs a positive int")
-        if self._answer is not None or self._planned().wanted.order is not None:
+        if self._answer is not None or self._planned().wanted.order is not None or self._wanted.computed is not None:
             yield from self._rows()
             return
         gathering = self._model._run(self._gathering(chunk))
@@ -226,7 +230,7 @@ class Query(Generic[M]):
 
     async def async_exists(self, **kwargs: Any) -> bool:
         """`exists` for asyncio."""
-        return bool(await self.filter(**kwargs, limit=1))
+        return bool(await self._unsorted().filter(**kwargs, limit=1))
 
     async def async_first(self) -> M | None:
         """`first` for asyncio."""
@@ -299,9 +303,12 @@ class Query(Generic[M]):
 
     # -- plans
 
+    def _with(self, wanted: Wanted) -> Self:
+        return type(self)(self._model, wanted, self._given, self._also)
+
     def _fresh(self) -> Query[M]:
         """The same query without its remembered answer, for a verb that writes."""
-        return Query(self._model, replace(self._wanted, values=None), self._given, self._also)
+        return self._with(replace(self._wanted, values=None))
 
     async def _gathering(self, chunk: int) -> run.Gathering:
         planned = self._planned(await related.resolved(self._wanted))
@@ -314,12 +321,16 @@ class Query(Generic[M]):
         wanted = wanted or self._wanted
         if wanted.order is None and meta.order_by is not None:
             wanted = replace(wanted, order=parse.order(meta, meta.order_by))
+        if wanted.computed is not None:
+            # Which rows are the first is known when all are there.
+            wanted = replace(wanted, limit=None)
         return plan(meta, wanted)
 
     async def _fetching(self) -> list[Any]:
         planned = self._planned(await related.resolved(self._wanted))
         rows = await run.rows(self._model._meta, planned, self._model._from_row)
         await creating.prefetch(self._model, rows, self._wanted.prefetch)
+        rows = arranged(rows, self._wanted)
         names = self._wanted.values
         return rows if not names else [{name: _plain(row, name) for name in names} for row in rows]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from popoto.queries.where import AllOf, Condition, Not, Related, Where
+from popoto.queries.where import AllOf, Asked, Condition, Not, OneOf, Related, Where
 
 T = TypeVar("T")
 
@@ -15,8 +15,10 @@ def satisfies(row: Any, where: Where) -> bool:
         return where.match.test(row._meta.fields[where.field].compared(row))
     if isinstance(where, Not):
         return not satisfies(row, where.branch)
-    if isinstance(where, Related):
-        raise TypeError("a lookup through a relationship must be resolved before rows are compared")
+    if isinstance(where, OneOf):
+        return row.pk in where.keys
+    if isinstance(where, Related | Asked):
+        raise TypeError("what another query or a hook decides must be resolved before rows are compared")
     if isinstance(where, AllOf):
         return all(satisfies(row, branch) for branch in where.branches)
     return any(satisfies(row, branch) for branch in where.branches)

@@ -6,13 +6,16 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from popoto.exceptions import QueryException
 from popoto.fields.sources import InCircle, Index, InRange, InSets, Keyed, Source
 from popoto.keys import spellings
 from popoto.queries.schema import Schema
-from popoto.queries.where import AllOf, AnyOf, Condition, Not, Related, Wanted, Where
+from popoto.queries.where import AllOf, AnyOf, Asked, Condition, Not, OneOf, Related, Wanted, Where
+
+# More names than this in one script would hold the server; the rows are compared after loading then.
+MOST_NAMED: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +94,10 @@ def _source(schema: Schema, where: Where, equal: Mapping[str, Any]) -> Sourced |
         # What an index does not have, it may only have lost: the rows decide.
         _source(schema, where.branch, equal)
         return None
-    if isinstance(where, Related):
+    if isinstance(where, Related | Asked):
         return None
+    if isinstance(where, OneOf):
+        return Sourced(Keyed(()), tuple(sorted(where.keys))) if len(where.keys) <= MOST_NAMED else None
     if isinstance(where, AnyOf):
         branches = [_source(schema, branch, equal) for branch in where.branches]
         known = tuple(branch for branch in branches if branch is not None)
@@ -123,7 +128,7 @@ def _exact(schema: Schema, where: Where, equal: Mapping[str, Any]) -> bool:
     if isinstance(where, Condition):
         keyed = isinstance(where.match.source, Keyed) and len(schema.key_order) > 1
         return where.match.exact and (not keyed or _is_named(schema, equal))
-    if isinstance(where, Not | Related):
+    if isinstance(where, Not | Related | Asked | OneOf):
         return False
     known = {**equal, **equalities(where)} if isinstance(where, AllOf) else {}
     return all(_exact(schema, branch, known) for branch in where.branches)

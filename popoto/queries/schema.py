@@ -31,6 +31,7 @@ class Schema(Protocol):
     read_names: list[str]
     key_order: tuple[str, ...]
     gathering: tuple[Field[Any], ...]
+    model: Any
 
     def near(self, name: str, among: Iterable[str] | None = None) -> str:
         """A hint at the names nearest to a wrong one."""
