@@ -70,7 +70,7 @@ async def update(model: type[M], instances: list[M], updates: dict[str, Any], ba
     values = {name: checked(model, meta.fields[name], value) for name, value in updates.items()}
     for instance in instances:
         # Each its own list or dictionary.
-        owned = {name: deepcopy(value) for name, value in values.items() if isinstance(value, list | dict | set)}
+        owned = {name: deepcopy(value) for name, value in values.items() if isinstance(value, list | dict | set | tuple)}
         instance.__dict__.update(values | owned)
     _check(model, instances)
     await _in_batches(model, "bulk_update", instances, batch_size, save)
