@@ -54,7 +54,7 @@ class Change:
 
 def shown(value: Any) -> str:
     """A value as an error names it, no longer than a line."""
-    text = repr(value)
+    text = " ".join(repr(value).split("\n"))
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 

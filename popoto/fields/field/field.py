@@ -186,7 +186,7 @@ class Field(Hooks, Generic[T]):
         """The value of a new instance that was given none."""
         if callable(self.default):
             return self.default()
-        if isinstance(self.default, list | dict | set):
+        if isinstance(self.default, list | dict | set | tuple):
             return deepcopy(self.default)
         return self.default
 
