@@ -4,6 +4,7 @@
 -- Returns the members that are strays; of a hash the keys of rows that its stray fields name.
 -- include: popoto.fields values.lua
 -- include: popoto.fields entries.lua
+-- include: popoto.fields value_lists.lua
 -- include: popoto.models digest.lua
 local removing = take() == '1'
 local members = {}
@@ -14,7 +15,7 @@ local schema = take_schema()
 local index = schema[1]
 local strays = {}
 local composite = index and is_composite(index)
-local remove = not index and 'SREM' or composite and 'HDEL' or is_sorted(index) and 'ZREM' or 'SREM'
+local remove = composite and 'HDEL' or index and is_sorted(index) and 'ZREM' or 'SREM'
 
 local function has_place(member)
   local key = redis.call('HGET', KEYS[1], member)
@@ -39,8 +40,11 @@ for _, member in ipairs(members) do
   end
   if not kept then
     strays[#strays + 1] = composite and redis.call('HGET', KEYS[1], member) or member
-    if removing then
+    if removing and not index then
+      withdraw(KEYS[1], member)
+    elseif removing then
       redis.call(remove, KEYS[1], member)
+      unlist_value(index.list, KEYS[1])
     end
   end
 end

@@ -13,7 +13,7 @@ from popoto.exceptions import ModelException, ReplyError
 from popoto.fields.sources import Index
 from popoto.models.change import KEEP, Change
 from popoto.models.options import Keyspace, Options
-from popoto.models.reading import by_keys
+from popoto.models.reading import by_keys, class_keys
 from popoto.models.writing import present, save_call
 from popoto.storage import Call, Script, ask, ask_all, layout, together
 from popoto.storage.commands.hashes import hscan
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 Progress = Callable[[int], None]
 CHECK: Final = Script("popoto.care", "popoto.models", "care.lua", shape=list[Any], writes=False)
 CLEAN: Final = Script("popoto.care", "popoto.models", "care.lua", shape=list[Any], writes=True)
+CHECK_VALUES: Final = Script("popoto.care_values", "popoto.models", "care_values.lua", shape=int, writes=False)
+CLEAN_VALUES: Final = Script("popoto.care_values", "popoto.models", "care_values.lua", shape=int, writes=True)
+SETTLE: Final = Script("popoto.settle", "popoto.models", "settle.lua", shape=int, writes=True)
 REAP: Final = Script("popoto.reap", "popoto.models", "reap.lua", shape=int, writes=True)
 # A script that looks at so many members takes a server a few milliseconds.
 MOST_MEMBERS: Final = 500
@@ -74,6 +77,7 @@ async def examine(model: type[Model], batch_size: int, *, removing: bool, progre
         count = 0
         for start in range(0, len(keys), MOST_KEYS):
             count += sum(await together([strays_of(key, index) for key in keys[start : start + MOST_KEYS]]))
+        count += await _stray_values(meta, keyspace, index, size, removing=removing)
         if index.kind in _COMPOSITE:
             report["composite_indexes"][index.base(meta.model_name)] = count
             continue
@@ -107,7 +111,9 @@ async def rebuild(model: type[Model], batch_size: int, progress: Progress | None
         if cursor == 0:
             break
     await examine(model, batch_size, removing=True, progress=None)
-    if refused:
+    if not refused:
+        await ask(Call(SETTLE, [keyspace.class_set], keyspace.schema))
+    else:
         more = f", and {len(refused) - 1} more" if len(refused) > 1 else ""
         raise ModelException(
             f"{model.__name__} {refused[0]}{more}: change or delete it, then rebuild again; {done} rows were indexed"
@@ -175,6 +181,51 @@ async def _expired(keyspace: Keyspace) -> set[bytes]:
         expired.update(member for member, at in pairs if at <= present())
         if cursor == 0:
             return expired
+
+
+async def _stray_values(meta: Options, keyspace: Keyspace, index: Index, size: int, *, removing: bool) -> int:
+    """How many values a list has without a set."""
+    if index.kind in _COMPOSITE or index.field not in meta.listed:
+        return 0
+    key = (keyspace.prefix + index.value_list(meta.model_name)).encode()
+    words = meta.schema_words(keyspace.prefix, [index])
+    strays = place = 0
+    while True:
+        values = await ask(zmembers(key, place, place + size - 1))
+        if not values:
+            return strays
+        some = await ask(
+            Call(CLEAN_VALUES if removing else CHECK_VALUES, [key], [int(removing), len(values), *values, *words])
+        )
+        strays += some
+        place += len(values) - (some if removing else 0)
+
+
+async def model_keys(model: type[Model], catchall: bool, clean: bool) -> list[bytes]:
+    """The keys of a model: of its rows, or all of them; rows that are gone leave the class set when asked."""
+    keyspace = model._meta.keyspace(await layout())
+    if clean:
+        cursor = 0
+        while True:
+            members, cursor, ended = await _members(keyspace.class_set, None, cursor, MOST_MEMBERS)
+            if members:
+                await ask(Call(CLEAN, [keyspace.class_set], [1, len(members), *members, 0]))
+            if ended:
+                break
+    return await (_every_key(model._meta, keyspace) if catchall else class_keys(model))
+
+
+async def _every_key(meta: Options, keyspace: Keyspace) -> list[bytes]:
+    name = meta.model_name.encode()
+    own = re.compile(re.escape(keyspace.prefix.encode()) + rb"(?:\$[^:]*:)?" + re.escape(name) + rb"(?::|$)")
+    pattern = _GLOB.sub(rb"\\\1", keyspace.prefix.encode()) + b"*" + _GLOB.sub(rb"\\\1", name) + b"*"
+    found: dict[bytes, None] = {}
+    cursor = 0
+    while True:
+        cursor, keys = await ask(scan(cursor, match=pattern, count=MOST_MEMBERS))
+        found |= {key: None for key in keys if own.match(key)}
+        if cursor == 0:
+            return list(found)
 
 
 def _is_sorted(index: Index | None) -> bool:

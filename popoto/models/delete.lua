@@ -4,6 +4,7 @@
 -- Returns 1 when the row was there, else 0.
 -- include: popoto.fields values.lua
 -- include: popoto.fields entries.lua
+-- include: popoto.fields value_lists.lua
 -- include: popoto.models extras.lua
 -- include: popoto.models digest.lua
 -- include: popoto.models ledger.lua
@@ -24,7 +25,7 @@ if present == 1 then
     local key, legacy = entry_keys(index, row)
     local command = is_sorted(index) and 'ZREM' or 'SREM'
     if key then
-      removals[#removals + 1] = {command, key, row_key}
+      removals[#removals + 1] = {command, key, row_key, index = index}
     end
     if legacy ~= key then
       removals[#removals + 1] = {command, legacy, row_key}
@@ -39,6 +40,9 @@ if present == 1 then
   run_extras(extras, 'delete')
   for _, removal in ipairs(removals) do
     redis.call(unpack(removal))
+    if removal.index then
+      unlist_value(removal.index.list, removal[2])
+    end
   end
   redis.call('DEL', row_key)
 else
@@ -46,5 +50,5 @@ else
 end
 forget(ledger, receipts, row_key)
 reap(ledger, receipts, class_set, now, 8)
-redis.call('SREM', class_set, row_key)
+withdraw(class_set, row_key)
 return present

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from popoto.exceptions import ModelException
 from popoto.fields import Field
-from popoto.fields.sources import Index
+from popoto.fields.sources import TEXT_CODES, Index
 from popoto.keys import CLASS_SET, COMPOSITE, EXPIRY_LEDGER, EXPIRY_RECEIPTS, part, spellings
 from popoto.storage import Layout
 
@@ -74,6 +74,15 @@ class Options:
             if not isinstance(meta.get(name), kind | None):
                 raise ModelException(f"{model_name}.Meta.{name}={meta[name]!r} must be {words}")
         self._check()
+        # Fields with a list of distinct values; the only key field has the class set, which costs nothing more.
+        self.listed = tuple(
+            name
+            for name, field in self.fields.items()
+            if field.index is not None
+            and field.index.kind in ("S", "U")
+            and field.index.code in TEXT_CODES
+            and self.key_order != (name,)
+        )
         # Every index that rows have entries in.
         self.row_indexes = self._row_indexes()
 
@@ -183,7 +192,9 @@ class Options:
         count = 0
         for index in indexes:
             count += 1
-            words += (index.kind, prefix + index.base(self.model_name), index.field, index.code)
+            lists = index.kind in ("S", "U") and index.field in self.listed
+            values = prefix + index.value_list(self.model_name) if lists else ""
+            words += (index.kind, prefix + index.base(self.model_name), index.field, index.code, values)
             words.append(str(len(index.partitions)))
             for name in index.partitions:
                 # In a set of its own a related key is itself; as a part of another key it is escaped.

@@ -14,6 +14,7 @@
 --   GONE key, TAKEN key, UNIQ field, STALE field when an expectation fails, INEXACT field for a sum beyond doubles.
 -- include: popoto.fields values.lua
 -- include: popoto.fields entries.lua
+-- include: popoto.fields value_lists.lua
 -- include: popoto.models extras.lua
 -- include: popoto.models arithmetic.lua
 -- include: popoto.models digest.lua
@@ -129,7 +130,7 @@ local function plan_removal(index, key, kept)
       is_member = redis.call('SISMEMBER', key, source) == 1
     end
     if is_member then
-      removals[#removals + 1] = {is_sorted(index) and 'ZREM' or 'SREM', key, source}
+      removals[#removals + 1] = {is_sorted(index) and 'ZREM' or 'SREM', key, source, index = index}
     end
     return is_member
   end
@@ -174,7 +175,7 @@ for _, index in ipairs(schema) do
         return redis.error_reply('UNIQ ' .. index.field)
       end
       for _, holder in ipairs(wrong) do
-        removals[#removals + 1] = {'SREM', key, holder}
+        removals[#removals + 1] = {'SREM', key, holder, index = index}
       end
     end
     if key and index.kind == 'Z' then
@@ -193,6 +194,10 @@ for _, index in ipairs(schema) do
     elseif key then
       redis.call('SISMEMBER', key, row_key)
       additions[#additions + 1] = {'SADD', key, row_key}
+      local value = unlisted_value(index, key)
+      if value then
+        additions[#additions + 1] = {'ZADD', index.list, 0, value}
+      end
     end
   end
 end
@@ -270,7 +275,7 @@ if present and mode == 'replace' then
 end
 if former_key then
   redis.call('RENAME', former_key, row_key)
-  redis.call('SREM', class_set, former_key)
+  withdraw(class_set, former_key)
 end
 for _, removal in ipairs(removals) do
   redis.call(unpack(removal))
@@ -278,7 +283,12 @@ end
 for _, addition in ipairs(additions) do
   redis.call(unpack(addition))
 end
-redis.call('SADD', class_set, row_key)
+for _, removal in ipairs(removals) do
+  if removal.index then
+    unlist_value(removal.index.list, removal[2])
+  end
+end
+enroll(class_set, row_key, schema, mode ~= 'update' or reindexing or former_key)
 if expiry == 'persist' then
   redis.call('PERSIST', row_key)
 elseif expiry == 'px' or (expiry == 'default' and moment ~= '') then

@@ -1,14 +1,17 @@
-"""Lookups through a relationship: the related rows are found first, then the rows that refer to them."""
+"""Lookups through a relationship, and the rows that it refers to: with the page itself, or level by level."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
 from popoto.fields.sources import InSets, Match
 from popoto.queries import run
 from popoto.queries.plan import plan
+from popoto.queries.schema import Schema
 from popoto.queries.where import AllOf, AnyOf, Condition, Not, Related, Wanted, Where
+from popoto.storage import Layout
 
 # More sets than this in one script would hold the server; the rows are compared after loading then.
 MOST_SETS: Final = 1_000
@@ -23,8 +26,47 @@ def has_related(where: Where) -> bool:
     return isinstance(where, AllOf | AnyOf) and any(has_related(branch) for branch in where.branches)
 
 
+def beside(schema: Schema, other: Schema, here: Layout) -> bool:
+    """Whether one script may read the rows of both models: they share a connection, a namespace and a slot."""
+    return schema.connection == other.connection and schema.keyspace(here).prefix == other.keyspace(here).prefix
+
+
+# -- in the script that finds the rows
+
+
+def nested(schema: Schema, wanted: Wanted, here: Layout) -> Wanted:
+    """The query with those lookups marked that the script can follow and confirm by itself."""
+    if not has_related(wanted.where):
+        return wanted
+    return replace(wanted, where=AllOf(tuple(_nested(schema, branch, here) for branch in wanted.where.branches)))
+
+
+def _nested(schema: Schema, where: Where, here: Layout) -> Where:
+    """A part that every row must satisfy; under OR the script confirms all of it or nothing."""
+    if isinstance(where, AllOf):
+        return replace(where, branches=tuple(_nested(schema, branch, here) for branch in where.branches))
+    if isinstance(where, AnyOf) and has_related(where):
+        marked = replace(where, branches=tuple(_nested(schema, branch, here) for branch in where.branches))
+        return marked if plan(schema, Wanted(AllOf((marked,)))).exact else where
+    if not isinstance(where, Related):
+        return where
+    other: Schema = where.field.related()._meta
+    inner = nested(other, Wanted(where.where), here)
+    # Where rows must be loaded to decide, they are found first.
+    follows = beside(schema, other, here) and plan(other, inner).exact
+    return replace(where, where=inner.where, nested=True) if follows else where
+
+
+def loadable(schema: Schema, names: Iterable[str], here: Layout) -> tuple[str, ...]:
+    """Those relationships whose rows the script can send with each page."""
+    return tuple(name for name in dict.fromkeys(names) if beside(schema, schema.fields[name].related()._meta, here))
+
+
+# -- level by level
+
+
 async def resolved(wanted: Wanted) -> Wanted:
-    """The query with every lookup through a relationship turned into one by the related keys."""
+    """The query with every other lookup through a relationship turned into one by the related keys."""
     if not has_related(wanted.where):
         return wanted
     where = await _resolved(wanted.where)
@@ -33,7 +75,7 @@ async def resolved(wanted: Wanted) -> Wanted:
 
 async def _resolved(where: Where) -> Where:
     if isinstance(where, Related):
-        return await _by_keys(where)
+        return where if where.nested else await _by_keys(where)
     if isinstance(where, Not):
         return Not(await _resolved(where.branch))
     if isinstance(where, AllOf | AnyOf):

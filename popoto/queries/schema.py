@@ -29,6 +29,8 @@ class Schema(Protocol):
     fields: dict[str, Field[Any]]
     field_names: list[str]
     key_order: tuple[str, ...]
+    listed: tuple[str, ...]
+    connection: str | None
 
     def near(self, name: str, among: Iterable[str] | None = None) -> str:
         """A hint at the names nearest to a wrong one."""

@@ -67,6 +67,8 @@ class Field(Generic[T]):
     """Whether a missing value is generated."""
     renews: bool = False
     """Whether `format_value_pre_save` may change the value."""
+    tied_from: float = math.inf
+    """From which score on, by its size, values that differ may share one."""
     nothing: ClassVar[Any] = None
     """The value that None stands for."""
 
