@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         UniqueField,
         UniqueKeyField,
     )
+    from popoto.fields.constants import Defaults, InteractionWeight, TemporalPeriod
     from popoto.fields.expressions import CombinedExpression, Expression, Q
     from popoto.models import DB_key, Model, ModelBase, Query
     from popoto.monitoring import enable_error_reporting
@@ -101,6 +102,11 @@ _HOMES = {
         "TupleField",
         "UniqueField",
         "UniqueKeyField",
+    ),
+    "popoto.fields.constants": (
+        "Defaults",
+        "InteractionWeight",
+        "TemporalPeriod",
     ),
     "popoto.fields.expressions": (
         "CombinedExpression",
@@ -183,6 +189,7 @@ __all__ = [
     "DateField",
     "DatetimeField",
     "DecimalField",
+    "Defaults",
     "DictField",
     "EventStreamMixin",
     "Expression",
@@ -191,6 +198,7 @@ __all__ = [
     "GeoField",
     "IndexedField",
     "IntField",
+    "InteractionWeight",
     "KeyField",
     "KeyMutationError",
     "ListField",
@@ -216,6 +224,7 @@ __all__ = [
     "StringField",
     "Subscriber",
     "SubscriberException",
+    "TemporalPeriod",
     "TimeField",
     "TupleField",
     "Unavailable",

@@ -70,6 +70,8 @@ def legacy_part(value: object) -> str:
 
 def spellings(value: object) -> tuple[str, ...]:
     """Every part under which a value may be stored: the canonical one, then 1.x's where it differs."""
+    if type(value) is str and value != _NONE and _TOUCHED.search(value) is None:
+        return (value,)
     canonical, legacy = part(value), legacy_part(value)
     return (canonical,) if canonical == legacy else (canonical, legacy)
 

@@ -14,7 +14,6 @@ from popoto import (
     IndexedField,
     IntField,
     KeyField,
-    ListField,
     Model,
     ModelException,
     QueryException,
@@ -275,8 +274,3 @@ def test_defaults_may_be_made(fake: Any):
 
     made = Made.create()
     assert (made.pk, made.day, made.number) == ("Made:made", date(2024, 1, 2), 5)
-
-
-def test_a_capped_list_is_refused_until_it_is_there() -> None:
-    with pytest.raises(ModelException, match="not there yet"):
-        ListField(max_length=3)

@@ -6,6 +6,7 @@ from popoto.fields.field import Field
 from popoto.fields.geo_field import GeoField
 from popoto.fields.indexed_field import IndexedField
 from popoto.fields.key_field import KeyField
+from popoto.fields.list_field import ListField
 from popoto.fields.relationship import Relationship
 from popoto.fields.sorted_field import SortedField
 from popoto.fields.sorted_key_field import SortedKeyField
@@ -17,7 +18,6 @@ from popoto.fields.typed_fields import (
     DictField,
     FloatField,
     IntField,
-    ListField,
     SetField,
     StringField,
     TimeField,

@@ -23,6 +23,8 @@ class Index:
         field: whose values it holds.
         code: how a stored value becomes text, one letter of `fields/values.lua`.
         partitions: the fields that choose the sorted set, or that make a composite index.
+        owner: the name in its keys, where that is not the field whose values it holds.
+        scored: a value's score, where that is not the field's own; None for a value that has no place.
     """
 
     kind: Literal["S", "U", "Z", "G", "C", "c"]
@@ -30,10 +32,12 @@ class Index:
     field: str
     code: str
     partitions: tuple[str, ...] = ()
+    owner: str = ""
+    scored: Callable[[Any], float | str | None] | None = None
 
     def base(self, model: str) -> str:
         """The part that all keys of this index share."""
-        return f"{self.tag}:{model}:{self.field}"
+        return f"{self.tag}:{model}:{self.owner or self.field}"
 
     def value_list(self, model: str) -> str:
         """The key of the list of distinct values."""

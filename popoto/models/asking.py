@@ -115,6 +115,16 @@ class Asking(Generic[M]):
     async def _one(self) -> M | None:
         return await self._getting(None, None, {})
 
+    async def _by_key_values(self, values: dict[str, Any]) -> M | None:
+        """The row with just these key values: what `get` is asked for most."""
+        meta = self._model._meta
+        leaves = parse.leaves(meta, values)
+        equal = {name: value for leaf in leaves for name, value in equalities(leaf).items()}
+        for row in await by_keys(self._model, meta.row_keys(equal), skip_none=True):
+            if row is not None and all(satisfies(row, leaf) for leaf in leaves):
+                return row
+        return None
+
     def _named_keys(self) -> list[str]:
         """The keys that the row can have when every key value is given: the canonical one, then 1.x's spellings."""
         meta = self._model._meta
@@ -125,6 +135,10 @@ class Asking(Generic[M]):
         self, db_key: DB_key | str | None, redis_key: str | bytes | None, kwargs: dict[str, Any]
     ) -> M | None:
         key = key_text(self._model, db_key, redis_key)
+        meta = self._model._meta
+        alone = not (self._given or self._also or self._wanted.prefetch or meta.abstract)
+        if key is None and alone and kwargs.keys() == meta.key_field_names:
+            return await self._by_key_values(kwargs)
         query = self.filter(**kwargs) if kwargs else self
         names = query._wanted.prefetch
         keys = [key] if key is not None else [] if names else query._named_keys()

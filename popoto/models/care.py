@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from popoto.exceptions import ModelException, ReplyError
 from popoto.fields.sources import Index
+from popoto.models import companion_care
 from popoto.models.change import KEEP, Change
+from popoto.models.companion_care import literal
 from popoto.models.options import Keyspace, Options
 from popoto.models.reading import by_keys, class_keys
-from popoto.models.writing import present, save_call
+from popoto.models.writing import present, save_call, told
 from popoto.storage import Call, Script, ask, ask_all, layout, together
 from popoto.storage.commands.hashes import hscan
 from popoto.storage.commands.keys import scan, type_of
@@ -25,17 +27,13 @@ if TYPE_CHECKING:
     from popoto.models.model import Model
 
 Progress = Callable[[int], None]
-CHECK: Final = Script("popoto.care", "popoto.models", "care.lua", shape=list[Any], writes=False)
-CLEAN: Final = Script("popoto.care", "popoto.models", "care.lua", shape=list[Any], writes=True)
 CHECK_VALUES: Final = Script("popoto.care_values", "popoto.models", "care_values.lua", shape=int, writes=False)
 CLEAN_VALUES: Final = Script("popoto.care_values", "popoto.models", "care_values.lua", shape=int, writes=True)
 SETTLE: Final = Script("popoto.settle", "popoto.models", "settle.lua", shape=int, writes=True)
-REAP: Final = Script("popoto.reap", "popoto.models", "reap.lua", shape=int, writes=True)
 # A script that looks at so many members takes a server a few milliseconds.
 MOST_MEMBERS: Final = 500
 # Sets that are looked through side by side, in the same round trips.
 MOST_KEYS: Final = 100
-_GLOB: Final = re.compile(rb"([*?\[\]\\^])")
 _COMPOSITE: Final = ("C", "c")
 _FAMILIES: Final = {"Z": "sorted_fields", "G": "geo_fields"}
 
@@ -61,7 +59,8 @@ async def examine(model: type[Model], batch_size: int, *, removing: bool, progre
             words = meta.schema_words(keyspace.prefix, [] if index is None else [index])
             for start in range(0, len(members), size):
                 some = members[start : start + size]
-                found = await ask(Call(CLEAN if removing else CHECK, [key], [int(removing), len(some), *some, *words]))
+                script = keyspace.scripts.clean if removing else keyspace.scripts.check
+                found = await ask(Call(script, [key], [int(removing), len(some), *some, *words, 0, 0]))
                 # What the ledger will take out is no stray: a query or a count does not see it already.
                 strays += sum(1 for member in found if member not in expired)
                 cursor -= len(found) if removing and _is_sorted(index) else 0
@@ -83,6 +82,7 @@ async def examine(model: type[Model], batch_size: int, *, removing: bool, progre
             continue
         family = _FAMILIES.get(index.kind) or ("key_fields" if meta.fields[index.field].key else "indexed_fields")
         report[family][index.field] = count
+    report["companions"] = await companion_care.examine(meta, keyspace, size, removing=removing, expired=expired)
     report["total"] = report["class_set"] + sum(
         count for family in report.values() if isinstance(family, dict) for count in family.values()
     )
@@ -97,7 +97,7 @@ async def rebuild(model: type[Model], batch_size: int, progress: Progress | None
     done = 0
     cursor = 0
     refused: list[str] = []
-    pattern = _GLOB.sub(rb"\\\1", f"{keyspace.prefix}{meta.model_name}:".encode()) + b"*"
+    pattern = literal(f"{keyspace.prefix}{meta.model_name}:".encode()) + b"*"
     seen: set[bytes] = set()
     while True:
         cursor, keys = await ask(scan(cursor, match=pattern, count=batch_size))
@@ -127,6 +127,7 @@ async def _reindexed(model: type[Model], keyspace: Keyspace, keys: list[bytes], 
     for row in rows:
         scores, expected = _scores(row)
         change = Change("reindex", row.pk, scores=scores, expected=expected, expiry=KEEP)
+        told(row, change, keyspace)
         calls.append(save_call(change, keyspace))
     done = 0
     for row, reply in zip(rows, await ask_all(calls, errors="return"), strict=True):
@@ -159,7 +160,8 @@ def _scores(row: Model) -> tuple[dict[str, float | str], dict[str, bytes | None]
             except ModelException:
                 # One value that cannot be read keeps its row out of this index alone.
                 continue
-            score = None if value is None else row._meta.fields[index.field].score(value)
+            scored = index.scored or row._meta.fields[index.field].score
+            score = None if value is None else scored(value)
             if score is not None:
                 scores[index.field] = score
             expected[index.field] = row._raw[index.field]
@@ -169,7 +171,7 @@ def _scores(row: Model) -> tuple[dict[str, float | str], dict[str, bytes | None]
 async def reap_all(keyspace: Keyspace) -> None:
     """Take every expired row out of its model's indexes, in bounded steps."""
     keys = [keyspace.class_set, keyspace.ledger, keyspace.receipts]
-    while await ask(Call(REAP, keys, [present(), MOST_MEMBERS])):
+    while await ask(Call(keyspace.scripts.reap, keys, [present(), MOST_MEMBERS, *keyspace.companions])):
         pass
 
 
@@ -209,7 +211,7 @@ async def model_keys(model: type[Model], catchall: bool, clean: bool) -> list[by
         while True:
             members, cursor, ended = await _members(keyspace.class_set, None, cursor, MOST_MEMBERS)
             if members:
-                await ask(Call(CLEAN, [keyspace.class_set], [1, len(members), *members, 0]))
+                await ask(Call(keyspace.scripts.clean, [keyspace.class_set], [1, len(members), *members, 0, 0, 0]))
             if ended:
                 break
     return await (_every_key(model._meta, keyspace) if catchall else class_keys(model))
@@ -218,7 +220,7 @@ async def model_keys(model: type[Model], catchall: bool, clean: bool) -> list[by
 async def _every_key(meta: Options, keyspace: Keyspace) -> list[bytes]:
     name = meta.model_name.encode()
     own = re.compile(re.escape(keyspace.prefix.encode()) + rb"(?:\$[^:]*:)?" + re.escape(name) + rb"(?::|$)")
-    pattern = _GLOB.sub(rb"\\\1", keyspace.prefix.encode()) + b"*" + _GLOB.sub(rb"\\\1", name) + b"*"
+    pattern = literal(keyspace.prefix.encode()) + b"*" + literal(name) + b"*"
     found: dict[bytes, None] = {}
     cursor = 0
     while True:
@@ -253,7 +255,7 @@ async def _index_keys(meta: Options, keyspace: Keyspace, index: Index) -> list[b
     found: dict[bytes, None] = {}
     cursor = 0
     while True:
-        cursor, keys = await ask(scan(cursor, match=_GLOB.sub(rb"\\\1", base) + b":*"))
+        cursor, keys = await ask(scan(cursor, match=literal(base) + b":*"))
         types = await ask_all([type_of(key) for key in keys])
         found |= {key: None for key, kind in zip(keys, types, strict=True) if kind == wanted}
         if cursor == 0:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from popoto.exceptions import KeyMutationError, ModelException
 from popoto.fields import Field
 from popoto.keys import part
+from popoto.storage.steps import Arg
 
 if TYPE_CHECKING:
     from popoto.models.model import Model
@@ -34,6 +35,8 @@ class Change:
         expected: bytes that fields must hold now, None for none, by name.
         increments: what to add, as the field's code and a number's text, by name.
         expiry: how the time to live is decided, its milliseconds, and the mark that the row keeps.
+        apart: bytes by the names of fields that are kept beside the hash.
+        companions: the companions with what is said to them; None where nothing is.
     """
 
     mode: Mode
@@ -45,6 +48,8 @@ class Change:
     expected: dict[str, bytes | None] = field(default_factory=dict)
     increments: dict[str, tuple[str, str]] = field(default_factory=dict)
     expiry: tuple[str, str, str] = ("default", "", "")
+    apart: dict[str, bytes] = field(default_factory=dict)
+    companions: list[Arg] | None = None
 
 
 def shown(value: Any) -> str:
@@ -119,6 +124,7 @@ def prepared(
         change = Change(mode or "replace", _key(instance), values=_encoded(instance, meta.field_names))
     else:
         change = _update(instance, stored, chosen, migrate_key=migrate_key)
+    change.apart = {name: change.values.pop(name) for name in meta.apart_field_names if name in change.values}
     _versioned(instance, change)
     _indexed(instance, change)
     change.expiry = expiry(instance, new=stored is None)
@@ -194,7 +200,7 @@ def _indexed(instance: Model, change: Change) -> None:
             one = instance._meta.fields[index.field]
             raw = change.values.get(index.field) if index.field == instance._meta.version_field else None
             value = getattr(instance, index.field) if raw is None else one.decode(raw)
-            score = None if value is None else one.score(value)
+            score = None if value is None else (index.scored or one.score)(value)
             if score is not None:
                 change.scores[index.field] = score
         # Whether there is a place is told from the bytes.

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from popoto.exceptions import ModelException, ReplyError, StaleObjectError
 from popoto.models.change import prepared
-from popoto.models.reading import by_keys
-from popoto.models.writing import key_bytes, refused, save, save_call, settle
+from popoto.models.reading import by_keys, row_steps, row_values
+from popoto.models.writing import key_bytes, refused, save, save_call, settle, told
 from popoto.queries.finish import attach
 from popoto.storage import ask_all, layout
-from popoto.storage.commands.hashes import hmget
 
 if TYPE_CHECKING:
     from popoto.models.model import Model
@@ -41,9 +40,10 @@ async def get_or_create(
         if found is None:
             raise
         return _agreed(model, found, fresh, lookup), False
+    told(fresh, change, keyspace)
     call = save_call(change, keyspace, fresh._extra_commands(change.key, keyspace.prefix, ()))
-    read = hmget(key_bytes(keyspace.prefix + change.key), *meta.field_names)
-    written, values = await ask_all([call, read], errors="return")
+    reading = row_steps(meta, key_bytes(keyspace.prefix + change.key))
+    written, *read = await ask_all([call, *reading], errors="return")
     if not isinstance(written, ReplyError):
         settle(fresh, change)
         return fresh, True
@@ -52,9 +52,9 @@ async def get_or_create(
         found = await model.query.filter(**lookup)._one()
         if found is not None:
             return found, False
-    if written.code != "TAKEN" or isinstance(values, ReplyError):
+    if written.code != "TAKEN" or any(isinstance(reply, ReplyError) for reply in read):
         refused(written, fresh, change)
-    existing = model._from_row(change.key, meta.field_names, values)
+    existing = model._from_row(change.key, meta.field_names, row_values(meta, iter(read)))
     return _agreed(model, existing, fresh, lookup), False
 
 

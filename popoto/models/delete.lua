@@ -1,16 +1,20 @@
--- Deletes one row and every index entry that its stored bytes tell of.
+-- Deletes one row, every index entry that its stored bytes tell of, and what its companions keep.
 -- KEYS: 1 the row; 2 the class set; 3 the expiry ledger; 4 its receipts.
--- ARGV: the present in Unix milliseconds; the schema as entries.lua reads it; the block of extras.lua, or nothing.
+-- ARGV: the present in Unix milliseconds; the schema as entries.lua reads it; the companions as companions.lua reads
+--   them; the block of extras.lua, or nothing.
 -- Returns 1 when the row was there, else 0.
 -- include: popoto.fields values.lua
 -- include: popoto.fields entries.lua
--- include: popoto.fields value_lists.lua
+-- include: popoto.fields companions.lua
+-- pieces: fragments
+-- pieces: lists
 -- include: popoto.models extras.lua
--- include: popoto.models digest.lua
+-- pieces: composites
 -- include: popoto.models ledger.lua
 local row_key, class_set, ledger, receipts = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local now = take()
 local schema = take_schema()
+schema.companions = take_companions()
 local extras = take_extras()
 local present = redis.call('EXISTS', row_key)
 if present == 1 then
@@ -44,6 +48,7 @@ if present == 1 then
       unlist_value(removal.index.list, removal[2])
     end
   end
+  companions_dropped(row_key, row)
   redis.call('DEL', row_key)
 else
   release(receipts, class_set, row_key)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from popoto.exceptions import ModelException, ReplyError
 from popoto.models.change import KEEP, Change, checked, shown
 from popoto.models.writing import key_bytes, refused, save_call
-from popoto.storage import Call, Script, ask, layout
+from popoto.storage import Call, ask, layout
 from popoto.storage.commands.hashes import hget
 
 if TYPE_CHECKING:
@@ -17,12 +17,6 @@ if TYPE_CHECKING:
     from popoto.models.model import Model
 
 
-def _sums(raw: Any) -> list[Any]:
-    """The bytes of each sum; none where the script added nothing and counts new fields."""
-    return raw if isinstance(raw, list) else []
-
-
-INCREMENT: Final = Script("popoto.save", "popoto.models", "save.lua", shape=_sums, writes=True)
 NUMBERS: Final = (int, float, Decimal)
 EXACT_INTEGERS: Final = 2**53
 # A sum that others keep changing under us is computed anew; so many times means that something is wrong.
@@ -64,7 +58,7 @@ async def increment(instance: Model, name: str, delta: Any) -> Any:
         change = Change("update", key, increments={name: (field.code, repr(step)), **_version(instance)}, expiry=KEEP)
         call = save_call(change, keyspace)
         try:
-            raw, *version = await ask(Call(INCREMENT, call.keys, call.args))
+            raw, *version = await ask(Call(keyspace.scripts.increment, call.keys, call.args))
         except ReplyError as error:
             if error.code != "INEXACT":
                 refused(error, instance, change)
@@ -76,7 +70,7 @@ async def increment(instance: Model, name: str, delta: Any) -> Any:
         change = _computed(instance, field, before, step)
         call = save_call(change, keyspace)
         try:
-            version = await ask(Call(INCREMENT, call.keys, call.args))
+            version = await ask(Call(keyspace.scripts.increment, call.keys, call.args))
         except ReplyError as error:
             if error.code != "STALE":
                 refused(error, instance, change)

@@ -1,8 +1,8 @@
 -- The expiry ledger: which rows will expire, when, and the index entries that go with them.
--- A prelude: it needs entries.lua, value_lists.lua and digest.lua. The ledger is a sorted set of keys by expiry in Unix
--- milliseconds, the receipts a hash of each key's entries: netstrings, S or Z before the key of the set or sorted set, V
--- before the length of the key of a list of values, a colon, that key and the set's, H before the digest, a colon and the
--- key of a composite index's hash.
+-- A prelude: it needs entries.lua, value_lists.lua, companions.lua and digest.lua. The ledger is a sorted set of keys by
+-- expiry in Unix milliseconds, the receipts a hash of each key's entries: netstrings, S or Z before the key of the set or
+-- sorted set, V before the length of the key of a list of values, a colon, that key and the set's, H before the digest, a
+-- colon and the key of a composite index's hash, C before the name of a companion, a line feed and its place.
 --
 -- note(ledger, receipts, key, at, row, schema)   remember a row that will expire
 -- forget(ledger, receipts, key)                  remember it no more
@@ -24,6 +24,12 @@ local function note(ledger, receipts, key, at, row, schema)
     end
     for _, digest in ipairs(is_composite(index) and composite_places(index, row) or {}) do
       add('H' .. digest .. ':' .. index.base)
+    end
+  end
+  for _, one in ipairs(companions) do
+    local place = place_of(one, row)
+    if place then
+      add('C' .. one.name .. '\n' .. place)
     end
   end
   redis.call('HSET', receipts, key, table.concat(entries))
@@ -51,6 +57,11 @@ local function release(receipts, class_set, key)
       local list, set = set_of(entry)
       redis.call('SREM', set, key)
       unlist_value(list, set)
+    elseif kind == 'C' then
+      local name, where = string.match(entry, '^([^\n]*)\n(.*)$')
+      if companions[name] then
+        companion_dropped(companions[name], key, where)
+      end
     else
       redis.call(kind == 'Z' and 'ZREM' or 'SREM', entry, key)
     end

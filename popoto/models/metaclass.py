@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from types import FunctionType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from popoto.exceptions import ModelException
 from popoto.fields import AutoKeyField, Field
 from popoto.models.options import META_OPTIONS, Options, inherited_meta
+
+if TYPE_CHECKING:
+    from popoto.models.model import Model
 
 RESERVED: Final = frozenset({"limit", "order_by", "values"})
 _STATE: Final = frozenset({"_meta", "_options", "_ttl", "_expire_at", "_redis_key", "_raw"})
@@ -34,7 +37,8 @@ class ModelBase(type):
             auto.__set_name__(made, "_auto_key")
             setattr(made, "_auto_key", auto)  # noqa: B010 - a type has no such attribute for a checker
             fields["_auto_key"] = auto
-        made._meta = Options(name, fields, inherited_meta(bases, meta))
+        mixins = cast("type[Model]", made)
+        made._meta = Options(name, fields, inherited_meta(bases, meta), mixins._companions(name), mixins._signals(name))
         setattr(made, "_options", made._meta)  # noqa: B010
         setattr(made, "_ttl", made._meta.ttl)  # noqa: B010
         return made

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar, Self, overload
 
 from popoto.exceptions import ModelException
 from popoto.fields import Field
-from popoto.models import change, incrementing, writing
+from popoto.fields.companions import Action, Companion
+from popoto.fields.signals import Signal
+from popoto.models import acting, change, incrementing, writing
 from popoto.models.change import checked
 from popoto.models.extras import Extra
 from popoto.models.key import DB_key
@@ -82,6 +84,24 @@ class Model(Many, Upkeep, metaclass=ModelBase):
             names: the `update_fields` of a save, empty for all.
         """
         return ()
+
+    @classmethod
+    def _companions(cls, model_name: str) -> Sequence[Companion]:
+        """What the model's mixins keep beside each row; a mixin adds to what it inherits."""
+        return ()
+
+    @classmethod
+    def _signals(cls, model_name: str) -> Mapping[str, Signal]:
+        """The numbers that the model's mixins offer to rankings."""
+        return {}
+
+    def _admitted(self) -> bool:
+        """Whether a save may go on; a mixin that filters writes says no, and `save()` returns False."""
+        return True
+
+    def _acting(self, actions: Sequence[Action], *, reading: bool = False) -> Op[list[Any]]:
+        """The plan that does things to what the row's companions keep, in one step."""
+        return acting.act(self, actions, reading=reading)
 
     @classmethod
     def _adds_commands(cls) -> bool:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from types import MappingProxyType
 from typing import Any, Final
 
 from popoto.exceptions import ModelException
 from popoto.fields import Field
+from popoto.fields.companions import Companion
+from popoto.fields.signals import Signal
 from popoto.fields.sources import TEXT_CODES, Index
 from popoto.keys import CLASS_SET, COMPOSITE, EXPIRY_LEDGER, EXPIRY_RECEIPTS, part, spellings
+from popoto.models.scripts import RowScripts, row_scripts
 from popoto.storage import Layout
+from popoto.storage.steps import Arg
 
 META_OPTIONS: Final = ("order_by", "ttl", "indexes", "abstract", "connection", "hash_tag", "version_field")
 _PLAIN_OPTIONS: Final = (
@@ -32,6 +37,8 @@ class Keyspace:
         class_set: the set of all rows' keys.
         ledger, receipts: which rows expire when, and their index entries.
         schema: the indexes, as the scripts read them.
+        companions: the companions, as the scripts read them where nothing is said.
+        scripts: the scripts that change rows.
     """
 
     prefix: str
@@ -39,18 +46,30 @@ class Keyspace:
     ledger: bytes
     receipts: bytes
     schema: tuple[bytes, ...]
+    companions: tuple[bytes | str | int | float, ...]
+    scripts: RowScripts
 
 
 class Options:
     """A model's `_meta`."""
 
-    def __init__(self, model_name: str, fields: Mapping[str, Field[Any]], meta: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        model_name: str,
+        fields: Mapping[str, Field[Any]],
+        meta: Mapping[str, Any],
+        companions: Iterable[Companion] = (),
+        signals: Mapping[str, Signal] = MappingProxyType({}),
+    ) -> None:
         self.model_name = model_name
         self.explicit_fields = {name: field for name, field in fields.items() if not name.startswith("_")}
         self.hidden_fields = {name: field for name, field in fields.items() if name.startswith("_")}
         self.fields: dict[str, Field[Any]] = {**self.explicit_fields, **self.hidden_fields}
         self.field_names = list(self.fields)
+        self.name_bytes = tuple(name.encode() for name in self.fields)
         self.field_list = tuple(self.fields.values())
+        # Most fields ask nothing by several keywords together.
+        self.gathering = tuple(field for field in self.field_list if type(field).gathered is not Field.gathered)
         self.renewing = tuple(field for field in self.field_list if field.renews)
         self.key_field_names = {name for name, field in self.fields.items() if field.key}
         self.auto_field_names = {name for name, field in self.fields.items() if field.auto}
@@ -60,6 +79,9 @@ class Options:
         }
         self.geo_field_names = {name for name, field in self.fields.items() if _kind(field) == "G"}
         self.relationship_field_names = {name for name, field in self.fields.items() if field.code == "r"}
+        self.apart_field_names = tuple(name for name, field in self.fields.items() if field.apart)
+        # What a row is read by: the fields of its hash, and the lists behind its key.
+        self.read_names = [f"::{name}" if field.apart else name for name, field in self.fields.items()]
         self.key_order = tuple(sorted(self.key_field_names))
         self.abstract = bool(meta.get("abstract", False))
         self.order_by: str | None = meta.get("order_by")
@@ -85,6 +107,14 @@ class Options:
         )
         # Every index that rows have entries in.
         self.row_indexes = self._row_indexes()
+        own = [one for field in self.field_list for one in field.companions(model_name)]
+        self.companions: tuple[Companion, ...] = (*own, *companions)
+        self.scripts = row_scripts(
+            (one.fragment for one in self.companions), composites=bool(self.indexes), lists=bool(self.listed)
+        )
+        self.signals: dict[str, Signal] = dict(signals)
+        for field in self.field_list:
+            self.signals |= field.signals(model_name)
 
     # -- definition
 
@@ -160,6 +190,7 @@ class Options:
 
     def _row_indexes(self) -> tuple[Index, ...]:
         own = [field.index for field in self.field_list if field.index is not None]
+        own += [index for field in self.field_list for index in field.more_indexes()]
         composite = [
             Index("C" if unique else "c", COMPOSITE, ":".join(names), "", tuple(names))
             for names, unique in self.indexes
@@ -182,7 +213,9 @@ class Options:
             prefix = layout.prefix(self.hash_tag)
             names = (CLASS_SET, EXPIRY_LEDGER, EXPIRY_RECEIPTS)
             class_set, ledger, receipts = (f"{prefix}{name}:{self.model_name}".encode() for name in names)
-            found = Keyspace(prefix, class_set, ledger, receipts, self.schema_words(prefix, self.row_indexes))
+            schema = self.schema_words(prefix, self.row_indexes)
+            companions = tuple(self.companion_words(prefix))
+            found = Keyspace(prefix, class_set, ledger, receipts, schema, companions, self.scripts)
             self._keyspaces[layout] = found
         return found
 
@@ -201,6 +234,25 @@ class Options:
                 code = self.fields[name].code
                 words += (name, "s" if code == "r" else code)
         return tuple(word.encode() for word in (str(count), *words))
+
+    def companion_words(
+        self, prefix: str, names: Container[str] | None = None, said: Mapping[str, Sequence[Arg]] = MappingProxyType({})
+    ) -> list[Arg]:
+        """Companions as `companions.lua` reads them, all or those named, with what a save says to them."""
+        chosen = [one for one in self.companions if names is None or one.name in names]
+        words: list[Arg] = [len(chosen)]
+        for one in chosen:
+            words += (one.fragment.kind, one.name, int(one.bare), len(one.stores))
+            for store in one.stores:
+                words += (store.kind, prefix + store.before, store.after)
+            words.append(len(one.partitions))
+            for name in one.partitions:
+                code = self.fields[name].code
+                words += (name, "s" if code == "r" else code)
+            words += (len(one.fields), *one.fields, len(one.settled), *one.settled)
+            told = said.get(one.name)
+            words += ("-",) if told is None else (len(told), *told)
+        return words
 
 
 def _kind(field: Field[Any]) -> str:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from popoto.arrays import joined
 from popoto.exceptions import QueryException
 from popoto.models.writing import key_bytes, present
 from popoto.storage import Call, Script, ask, ask_all, layout
 from popoto.storage.commands.hashes import hmget
 from popoto.storage.commands.keys import exists
+from popoto.storage.commands.lists import lrange
 from popoto.storage.commands.sets import sscan
 from popoto.storage.commands.sorted_sets import zrangebyscore
+from popoto.storage.steps import Step
 
 if TYPE_CHECKING:
     from popoto.models.key import DB_key
     from popoto.models.model import Model
+    from popoto.models.options import Options
 
 M = TypeVar("M", bound="Model")
 # One reply of so many rows takes a server a few milliseconds.
@@ -52,6 +56,22 @@ def _logical(text: str, prefix: str, name: str) -> str | None:
     return text if text.startswith(f"{name}:") else None
 
 
+def row_steps(meta: Options, key: bytes) -> list[Step]:
+    """What reads one row: its hash, and the lists that are kept beside it."""
+    lists = [lrange(key + f"::{name}".encode(), 0, -1) for name in meta.apart_field_names]
+    return [hmget(key, *meta.name_bytes), *lists]
+
+
+def row_values(meta: Options, replies: Iterator[Any]) -> list[bytes | None]:
+    """A row's values from the replies to those steps; all None when it is not there."""
+    values: list[bytes | None] = list(next(replies))
+    lists = [next(replies) for _ in meta.apart_field_names]
+    if any(value is not None for value in values):
+        for name, items in zip(meta.apart_field_names, lists, strict=True):
+            values[meta.field_names.index(name)] = joined(items)
+    return values
+
+
 async def by_keys(model: type[M], keys: Iterable[str | bytes], skip_none: bool) -> list[M | None]:
     """The rows with these keys, in their order, None for one that is missing or belongs to another model."""
     meta = model._meta
@@ -60,10 +80,10 @@ async def by_keys(model: type[M], keys: Iterable[str | bytes], skip_none: bool) 
     found: list[M | None] = []
     for start in range(0, len(asked), MOST_AT_ONCE):
         some = asked[start : start + MOST_AT_ONCE]
-        steps = [hmget(key_bytes(prefix + key), *meta.field_names) for key in some if key is not None]
+        steps = [step for key in some if key is not None for step in row_steps(meta, key_bytes(prefix + key))]
         replies = iter(await ask_all(steps))
         for key in some:
-            values: list[bytes | None] = [] if key is None else next(replies)
+            values = [] if key is None else row_values(meta, replies)
             there = any(value is not None for value in values)
             found.append(model._from_row(key or "", meta.field_names, values) if there else None)
     return [row for row in found if row is not None] if skip_none else found

@@ -1,4 +1,4 @@
--- Saves one row: its hash, its index entries and its expiry, decided from the row that is stored now.
+-- Saves one row: its hash, its index entries, its companions and its expiry, decided from the row that is stored now.
 -- KEYS: 1 the row; 2 the class set; 3 the expiry ledger; 4 its receipts; 5 the row's former key, when it is renamed.
 -- ARGV: the present in Unix milliseconds;
 --   mode (replace: the row becomes just this; update: it must be there; insert: it must not; reindex: as update, and
@@ -9,15 +9,17 @@
 --   number of scores, and of each field and score; number of tokens, and of each field and text;
 --   number of expectations, and of each field and the bytes it must hold ('' for none);
 --   number of increments, and of each field, code and what to add;
---   the schema as entries.lua reads it; the block of extras.lua, or nothing.
+--   the schema as entries.lua reads it; the companions as companions.lua reads them; the block of extras.lua, or nothing.
 -- Returns the number of new hash fields, or with increments the bytes of each sum. Errors, with nothing changed:
 --   GONE key, TAKEN key, UNIQ field, STALE field when an expectation fails, INEXACT field for a sum beyond doubles.
 -- include: popoto.fields values.lua
 -- include: popoto.fields entries.lua
--- include: popoto.fields value_lists.lua
+-- include: popoto.fields companions.lua
+-- pieces: fragments
+-- pieces: lists
 -- include: popoto.models extras.lua
--- include: popoto.models arithmetic.lua
--- include: popoto.models digest.lua
+-- pieces: arithmetic
+-- pieces: composites
 -- include: popoto.models ledger.lua
 local row_key, class_set, ledger, receipts, former_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 -- A row with a time to live takes this many expired ones with it, so that indexes never grow by them.
@@ -52,6 +54,7 @@ for number = 1, tonumber(take()) do
   increments[number] = {field = take(), code = take(), delta = take()}
 end
 local schema = take_schema()
+schema.companions = take_companions()
 local extras = take_extras()
 local source = former_key or row_key
 
@@ -184,6 +187,8 @@ for _, index in ipairs(schema) do
       if score then
         redis.call('ZSCORE', key, row_key)
         additions[#additions + 1] = {'ZADD', key, score, row_key}
+      elseif known then
+        plan_removal(index, old_key, nil)
       end
     elseif key and index.kind == 'G' then
       local longitude, latitude = string.match(scores[index.field] or '', '^(%S+) (%S+)$')
@@ -239,6 +244,14 @@ for _, index in ipairs(schema) do
   end
 end
 redis.call('SISMEMBER', class_set, row_key)
+local event = {
+  op = reindexing and 'reindex' or present and 'update' or 'create', key = row_key, former = former_key,
+  present = present, before = before, after = after, changed = changed, now = now,
+}
+local refusal = companions_look(event)
+if refusal then
+  return redis.error_reply(refusal)
+end
 
 -- Write: a full server refuses the first command, before anything has changed.
 run_extras(extras, present and 'update' or 'create')
@@ -289,6 +302,7 @@ for _, removal in ipairs(removals) do
   end
 end
 enroll(class_set, row_key, schema, mode ~= 'update' or reindexing or former_key)
+companions_saved(event)
 if expiry == 'persist' then
   redis.call('PERSIST', row_key)
 elseif expiry == 'px' or (expiry == 'default' and moment ~= '') then
@@ -297,6 +311,7 @@ elseif expiry == 'at' then
   redis.call('PEXPIREAT', row_key, moment)
 end
 local left = redis.call('PTTL', row_key)
+companions_expire(row_key, left)
 if left > 0 then
   note(ledger, receipts, row_key, tonumber(now) + left, after, schema)
 elseif expiry == 'persist' or mode ~= 'update' then

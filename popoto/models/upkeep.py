@@ -31,8 +31,8 @@ class Upkeep:
             progress: called with the number of entries looked at so far.
 
         Returns:
-            `class_set`, a count; `key_fields`, `indexed_fields`, `sorted_fields`, `geo_fields` and `composite_indexes`,
-            counts by name; `total`.
+            `class_set`, a count; `key_fields`, `indexed_fields`, `sorted_fields`, `geo_fields`, `composite_indexes` and
+            `companions`, counts by name; `total`.
         """
         return cls._run(care.examine(cls, batch_size, removing=False, progress=progress))  # type: ignore
 

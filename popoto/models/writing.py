@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from popoto import clock
 from popoto.exceptions import ModelException, ReplyError, StaleObjectError
@@ -12,14 +12,13 @@ from popoto.models.change import Change, check_all, encoded, prepared, shown
 from popoto.models.extras import Extra
 from popoto.models.extras import words as extra_words
 from popoto.models.options import Keyspace
-from popoto.storage import Call, Layout, Script, ask, layout
+from popoto.storage import Call, Layout, ask, layout
+from popoto.storage.steps import Arg
 
 if TYPE_CHECKING:
     from popoto.models.model import Model
 
 logger = logging.getLogger("popoto.models")
-SAVE: Final = Script("popoto.save", "popoto.models", "save.lua", shape=int, writes=True)
-DELETE: Final = Script("popoto.delete", "popoto.models", "delete.lua", shape=int, writes=True)
 
 
 def key_bytes(key: str) -> bytes:
@@ -35,7 +34,8 @@ def present() -> int:
 def delete_call(key: bytes, keyspace: Keyspace, extras: Iterable[Extra] = ()) -> Call[int]:
     """The call that deletes a row."""
     keys = [key, keyspace.class_set, keyspace.ledger, keyspace.receipts]
-    return Call(DELETE, keys, [present(), *keyspace.schema, *extra_words(extras)])
+    words = [present(), *keyspace.schema, *keyspace.companions, *extra_words(extras)]
+    return Call(keyspace.scripts.delete, keys, words)
 
 
 def save_call(change: Change, keyspace: Keyspace, extras: Iterable[Extra] = ()) -> Call[int]:
@@ -43,7 +43,7 @@ def save_call(change: Change, keyspace: Keyspace, extras: Iterable[Extra] = ()) 
     keys = [key_bytes(keyspace.prefix + change.key), keyspace.class_set, keyspace.ledger, keyspace.receipts]
     if change.former is not None:
         keys.append(key_bytes(keyspace.prefix + change.former))
-    words: list[bytes | str | int] = [present(), change.mode, *change.expiry]
+    words: list[Arg] = [present(), change.mode, *change.expiry]
     for group in (change.values, {name: str(score) for name, score in change.scores.items()}, change.tokens):
         words.append(len(group))
         for name, value in group.items():
@@ -54,7 +54,8 @@ def save_call(change: Change, keyspace: Keyspace, extras: Iterable[Extra] = ()) 
     words.append(len(change.increments))
     for name, increment in change.increments.items():
         words += (name, *increment)
-    return Call(SAVE, keys, [*words, *keyspace.schema, *extra_words(extras)])
+    companions = keyspace.companions if change.companions is None else change.companions
+    return Call(keyspace.scripts.save, keys, [*words, *keyspace.schema, *companions, *extra_words(extras)])
 
 
 async def save(
@@ -68,6 +69,8 @@ async def save(
     """Save an instance: check, change, write, settle."""
     if update_fields is not None and not (names := _known(instance, update_fields)):
         return 0
+    if not instance._admitted():
+        return False
     here: Layout = await layout()
     keyspace = instance._meta.keyspace(here)
     try:
@@ -83,6 +86,7 @@ async def save(
             raise
         logger.error("not saved: %s", error)
         return False
+    told(instance, change, keyspace)
     call = save_call(change, keyspace, extras)
     try:
         created = await ask(call)
@@ -90,6 +94,18 @@ async def save(
         refused(error, instance, change)
     settle(instance, change)
     return created
+
+
+def told(instance: Model, change: Change, keyspace: Keyspace) -> None:
+    """Add what the save says to the row's companions."""
+    if not instance._meta.companions:
+        return
+    said = {}
+    for one in instance._meta.companions:
+        words = None if one.said is None else one.said(instance, change)
+        if words is not None:
+            said[one.name] = words
+    change.companions = instance._meta.companion_words(keyspace.prefix, None, said)
 
 
 def _known(instance: Model, names: Iterable[str]) -> list[str]:
@@ -133,6 +149,7 @@ def refused(error: ReplyError, instance: Model, change: Change) -> NoReturn:
 def settle(instance: Model, change: Change) -> None:
     """Remember what is stored now."""
     instance._raw.update(change.values)
+    instance._raw.update(change.apart)
     if instance._meta.version_field is not None:
         instance.__dict__.pop(instance._meta.version_field, None)
     instance.__dict__["_redis_key"] = change.key

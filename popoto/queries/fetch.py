@@ -94,11 +94,11 @@ def select(
         keys.append(prefix + query.walk[0])
         field = schema.fields[query.wanted.order[0]]
         words += ("down" if query.walk[1] else "up", field.name, field.code, bound(field.tied_from))
-    words += (len(schema.field_names), *schema.field_names, len(query.prefetch))
+    words += (len(schema.read_names), *schema.read_names, len(query.prefetch))
     for name in query.prefetch:
         other = schema.fields[name].related()._meta
         words += (schema.field_names.index(name) + 1, other.keyspace(here).prefix)
-        words += (len(other.field_names), *other.field_names)
+        words += (len(other.read_names), *other.read_names)
     _describe_tree(schema, query.source, here, keys, words)
     return Call(SELECT_PACKED if packed else SELECT, keys, words)
 

@@ -40,7 +40,7 @@ def leaves(schema: Schema, keywords: Mapping[str, Any]) -> list[Where]:
     """The conditions of some keywords; several keywords of one field may make one."""
     rest = {name: value for name, value in keywords.items() if name not in RESERVED}
     found: list[Where] = []
-    for field in schema.fields.values():
+    for field in schema.gathering:
         try:
             # What is a field's own name is no part of another's.
             gathered = field.gathered({n: v for n, v in rest.items() if n == field.name or n not in schema.fields})

@@ -28,9 +28,11 @@ class Schema(Protocol):
     model_name: str
     fields: dict[str, Field[Any]]
     field_names: list[str]
+    read_names: list[str]
     key_order: tuple[str, ...]
     listed: tuple[str, ...]
     connection: str | None
+    gathering: tuple[Field[Any], ...]
 
     def near(self, name: str, among: Iterable[str] | None = None) -> str:
         """A hint at the names nearest to a wrong one."""

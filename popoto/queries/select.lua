@@ -2,7 +2,8 @@
 -- KEYS: 1 the class set; then, in order, the key to order by when there is one, and the sources' keys.
 -- ARGV: action (rows or count), 1 to pack rows, rows to return, 1 when more are not wanted, members to look at, the
 --   cursor or ''; order (none, up or down) and, when there is one, its field, its code and the score from which on
---   values that differ may share one; number of fields, and of each name; number of relationships to load, and of each
+--   values that differ may share one; number of fields, and of each name (of a list behind the row's key what follows
+--   that key); number of relationships to load, and of each
 --   the number of its field, what stands before the key of a row of the other model, the number of that one's fields,
 --   and the fields; the tree of sources as sources.lua reads it.
 -- Returns the cursor to go on from, '' at the end, `more` when rows were left out because no more were wanted, `ties`
@@ -11,9 +12,7 @@
 --   kind and cardinality of the driver; of each relationship the rows that the found ones refer to, each once.
 -- include: popoto.fields values.lua
 -- include: popoto.fields entries.lua
--- include: popoto.queries walks.lua
 -- include: popoto.queries sources.lua
-local class_key = take_key()
 local action, packed, most, limited = take(), take() == '1', tonumber(take()), take() == '1'
 local budget, cursor = tonumber(take()), take()
 local order, order_key, order_field, order_code, tied_from = take(), nil, nil, nil, nil
@@ -22,11 +21,38 @@ if order ~= 'none' then
 end
 
 local function take_names()
-  local names = {}
+  local names = {lists = {}}
   for number = 1, tonumber(take()) do
     names[number] = take()
+    if string.sub(names[number], 1, 2) == '::' then
+      names.lists[#names.lists + 1] = number
+    end
   end
   return names
+end
+
+-- A list that is kept behind the row's key, as one msgpack array of its items.
+local function list_value(key)
+  local items = redis.call('LRANGE', key, 0, -1)
+  local header = string.char(144 + #items % 16)
+  if #items > 15 then
+    header = '\220' .. string.char(math.floor(#items / 256), #items % 256)
+  end
+  return header .. table.concat(items)
+end
+
+-- A row's values, first of all a name for the row; nil where nothing is stored under the key.
+local function row_values(key, names, name)
+  local values = redis.call('HMGET', key, unpack(names))
+  for _, value in ipairs(values) do
+    if value then
+      for _, number in ipairs(names.lists) do
+        values[number] = list_value(key .. names[number])
+      end
+      table.insert(values, 1, name)
+      return values
+    end
+  end
 end
 
 local names = take_names()
@@ -34,12 +60,12 @@ local wanted = {}
 for number = 1, tonumber(take()) do
   wanted[number] = {place = tonumber(take()), prefix = take(), names = take_names()}
 end
-local tree = take_tree(class_key)
-if not resolved(tree) then
+local root = take_source()
+local schema = take_schema()
+if not index_sources(schema) then
   return {'wide', action == 'count' and 0 or {}, '', 0, {}}
 end
-local root, schema = tree.root, tree.schema
-local walks, size = driver(tree)
+local walks, size = driver(root)
 
 -- A small driver is read whole and put in order; else the order itself is walked until enough is found.
 local sorted = false
@@ -54,7 +80,7 @@ if order_key then
       range = source
     end
   end
-  if walks[1] ~= tree.class and walks[1] ~= range and small then
+  if walks[1] ~= whole.class and walks[1] ~= range and small then
     sorted = true
   else
     walks = {range or {kind = 'Z', keys = {order_key}, from = '-inf', to = '+inf'}}
@@ -63,7 +89,7 @@ if order_key then
 end
 
 -- About as many at a time as are wanted: what is found beyond that was looked at in vain.
-local step = math.min(CHUNK, math.max(16, most * (tree.has_sources and limited and 4 or 1)))
+local step = math.min(CHUNK, math.max(16, most * (has_sources(root) and limited and 4 or 1)))
 local walk = new_walk(walks, cursor, step, order == 'down')
 
 -- What a lookup through a relationship says, no loaded row can tell.
@@ -88,19 +114,12 @@ local function accept(members)
     if counted[member] then
       -- It is in several of the sources that are walked.
     elseif action == 'count' then
-      local row = row_under(member, tree)
+      local row = row_under(member, whole)
       if row and confirmed(root, row) and in_place(row) then
         total = total + 1
       end
-    elseif not root.refers or refers(row_under(member, tree)) then
-      local values = redis.call('HMGET', member, unpack(names))
-      for _, value in ipairs(values) do
-        if value then
-          table.insert(values, 1, member)
-          found[#found + 1] = values
-          break
-        end
-      end
+    elseif not root.refers or refers(row_under(member, whole)) then
+      found[#found + 1] = row_values(member, names, member)
     end
     counted[member] = true
   end
@@ -128,7 +147,7 @@ while walk.number <= #walks and looked < budget and (sorted or #found < most) do
   walk.number_of_chunk = walking
   local members, cost = next_chunk(walk)
   looked = looked + math.max(cost, #members)
-  members = filtered(tree, walks, members)
+  members = filtered(root, walks, members)
   if action == 'count' and walking > 1 and #members > 0 then
     members = unseen(members, walking)
   end
@@ -217,9 +236,7 @@ local function related_rows(one)
     local key = raw and raw ~= NIL and value_text('r', raw)
     if key and not had[key] then
       had[key] = true
-      local other = redis.call('HMGET', one.prefix .. key, unpack(one.names))
-      table.insert(other, 1, key)
-      rows[#rows + 1] = other
+      rows[#rows + 1] = row_values(one.prefix .. key, one.names, key)
     end
   end
   return packed and cmsgpack.pack(rows) or rows

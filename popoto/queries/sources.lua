@@ -1,21 +1,26 @@
--- Sources of a query: the tree of them is read, resolved and measured, and rows are tested against it.
--- A prelude: it needs values.lua, entries.lua and walks.lua, and reads KEYS in order through take_key().
+-- The tree of a query's sources: read from ARGV and KEYS, measured, and asked which rows are in it.
+-- A prelude: it needs values.lua and entries.lua. KEYS[1] is the class set; the sources' keys follow in order.
 --
--- take_tree(class_key)   a tree and its schema. Of each source: A (all of) or O (any of) with the number of branches and
+-- take_key()             the next key
+-- take_source()          a tree. Of each source: A (all of) or O (any of) with the number of branches and
 --   the branches; S (sets) with the number of keys; Z (ranges) with that and low, high and 1 for each open end; G
 --   (circles) with 1 and longitude, latitude and metres; K (named rows) with the number of keys and the keys; T (texts)
 --   with the number of keys (the list of values and the roster, or none), startswith, endswith or contains, the text,
 --   the roster's field, and 1 when a row's own key tells the text; R (rows that refer to others) with the length of
---   what stands before a key, a class set as key, and the tree of the others. The schema as entries.lua reads it: in
---   order the index of each S, Z, G, T and R.
--- resolved(tree)         turns each R into sets; false when it is about too many rows
--- driver(tree)           the sources to walk, and how many members they have at most
--- filtered(tree, walks, members)   the members that are in every source beyond those that are walked
+--   what stands before a key, a class set as key, the tree of the others and their schema
+-- index_sources(schema)  gives each S, Z, G, T and R its index, in order, and turns each R into sets; false when one is
+--   about too many rows
+-- measured(source)       how many members it has at most, and the leaves to walk for them
+-- driver(root)           the sources to walk, and how many members they have at most
+-- flags(members, source) which of the members are in it, by their place
+-- filtered(root, walks, members)   the members that are in every source beyond those that are walked
 -- confirmed(source, row) whether a row's stored bytes say that it belongs where an index has it; row.key is its key
+-- row_under(key, tree)   a row as confirmed() wants it; of `whole` when it is one of the model's own
+-- include: popoto.queries walks.lua
 local CHUNK = 500
 -- More related rows than this in one script would hold the server, and so would looking at more members for them.
 local MOST_RELATED, MOST_LOOKED = 1000, 10000
-local next_key = 0
+local next_key = 1
 local function take_key()
   next_key = next_key + 1
   return KEYS[next_key]
@@ -25,7 +30,12 @@ local function to_number(text)
   return text == '-inf' and -math.huge or (text == '+inf' or text == 'inf') and math.huge or tonumber(text)
 end
 
-local take_tree
+local function new_tree(class_key)
+  return {class = {kind = 'S', keys = {class_key}, size = redis.call('SCARD', class_key)}, indexed = {}}
+end
+
+local whole = new_tree(KEYS[1])
+local index_sources
 
 local function take_circle(source)
   local search = {'GEOSEARCH', source.keys[1], 'FROMLONLAT', take(), take(), 'BYRADIUS', take(), 'm'}
@@ -60,6 +70,7 @@ local function take_texts(source, tree)
 end
 
 local function take_source(tree)
+  tree = tree or whole
   local source = {kind = take(), keys = {}, has = {}, branches = {}, class = tree.class}
   if source.kind == 'A' or source.kind == 'O' then
     for place = 1, tonumber(take()) do
@@ -73,7 +84,9 @@ local function take_source(tree)
   end
   if source.kind == 'R' then
     source.strip, source.refers = tonumber(take()), true
-    source.others = take_tree(take_key())
+    source.others = new_tree(take_key())
+    source.others.root = take_source(source.others)
+    source.others.schema = take_schema()
     return source
   end
   for place = 1, tonumber(take()) do
@@ -88,16 +101,6 @@ local function take_source(tree)
     take_texts(source, tree)
   end
   return source
-end
-
-take_tree = function(class_key)
-  local tree = {class = {kind = 'S', keys = {class_key}, size = redis.call('SCARD', class_key)}, indexed = {}}
-  tree.root = take_source(tree)
-  tree.schema = take_schema()
-  for place, source in ipairs(tree.indexed) do
-    source.index = tree.schema[place]
-  end
-  return tree
 end
 
 -- How many members a source of texts has: few values are counted, of many the share that may match is guessed.
@@ -155,17 +158,19 @@ local function measured(source)
   return source
 end
 
-local function driver(tree)
-  local root = tree.root
-  tree.has_sources = root.kind ~= 'A' or #root.branches > 0
-  if tree.has_sources then
+local function has_sources(root)
+  return root.kind ~= 'A' or #root.branches > 0
+end
+
+local function driver(root)
+  if has_sources(root) then
     measured(root)
     -- The class set is as good when the sources hold no fewer, and says nothing of rows that are named by their keys.
-    if root.size <= tree.class.size or root.kind == 'K' then
+    if root.size <= root.class.size or root.kind == 'K' then
       return root.walks, root.size
     end
   end
-  return {tree.class}, tree.class.size
+  return {root.class}, root.class.size
 end
 
 local function between(source, score)
@@ -237,9 +242,8 @@ local function flags(members, source)
   return good
 end
 
-local function filtered(tree, walks, members)
-  local root = tree.root
-  if not tree.has_sources or #members == 0 or root == walks[1] then
+local function filtered(root, walks, members)
+  if not has_sources(root) or #members == 0 or root == walks[1] then
     return members
   end
   local good, result = nil, {}
@@ -297,20 +301,18 @@ local function row_under(key, tree)
   end
 end
 
-local resolved
-
 -- The keys of the rows that satisfy a tree; nil when they are too many.
 local function keys_of(tree)
-  if not resolved(tree) then
+  if not index_sources(tree.schema, tree) then
     return nil
   end
   local found, had, looked = {}, {}, 0
-  local walks = driver(tree)
+  local walks = driver(tree.root)
   local walk = new_walk(walks, '', CHUNK)
   while walk.number <= #walks do
     local members, cost = next_chunk(walk)
     looked = looked + math.max(cost, #members)
-    for _, member in ipairs(filtered(tree, walks, members)) do
+    for _, member in ipairs(filtered(tree.root, walks, members)) do
       local row = not had[member] and row_under(member, tree)
       had[member] = true
       if row and confirmed(tree.root, row) then
@@ -324,8 +326,11 @@ local function keys_of(tree)
   return found
 end
 
-resolved = function(tree)
-  for _, source in ipairs(tree.indexed) do
+index_sources = function(schema, tree)
+  tree = tree or whole
+  tree.schema = schema
+  for place, source in ipairs(tree.indexed) do
+    source.index = schema[place]
     if source.kind == 'R' then
       local others = keys_of(source.others)
       if not others then
@@ -334,9 +339,9 @@ resolved = function(tree)
       -- Cursors name the set, as other rows may satisfy the tree when it is asked again.
       source.kind, source.by_name, source.own = 'S', true, {source.index}
       table.sort(others)
-      for place, other in ipairs(others) do
-        source.keys[place] = source.index.base .. ':' .. string.sub(other, source.strip + 1)
-        source.has[source.keys[place]] = true
+      for number, other in ipairs(others) do
+        source.keys[number] = source.index.base .. ':' .. string.sub(other, source.strip + 1)
+        source.has[source.keys[number]] = true
       end
     end
   end

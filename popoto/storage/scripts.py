@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha1
 from importlib.resources import files
-from typing import Any, Generic, TypeVar
+from types import MappingProxyType
+from typing import Any, Generic, TypeAlias, TypeVar
 
 R_co = TypeVar("R_co", covariant=True)
+Pieces: TypeAlias = Mapping[str, Sequence[tuple[str, str]]]
+"""Files by the name of the line that they replace, each as package and file."""
 _INCLUDE = re.compile(r"^-- include: (\S+) (\S+)$", re.MULTILINE)
+_PIECES = re.compile(r"^-- pieces: (\w+)$", re.MULTILINE)
 
 
 class Script(Generic[R_co]):
     """A `.lua` file: its text, its digest, and what a caller gets back.
 
-    A line `-- include: package file.lua` is replaced with that file, so that one prelude serves many scripts.
+    A line `-- include: package file.lua` is replaced with that file, so that one prelude serves many scripts; a line
+    `-- pieces: name` with the files that this script is made with under that name.
 
     Attributes:
         name: identifies the script to backends that bring an implementation of their own.
@@ -24,6 +29,7 @@ class Script(Generic[R_co]):
         shape: turns the raw reply into the canonical form.
         writes: whether it may change stored state.
         needs: the capability that it needs.
+        pieces: the files that it is made with.
     """
 
     def __init__(
@@ -36,6 +42,7 @@ class Script(Generic[R_co]):
         writes: bool,
         needs: str = "lua",
         text: str | None = None,
+        pieces: Pieces = MappingProxyType({}),
     ) -> None:
         self.name = name
         self.package = package
@@ -43,13 +50,14 @@ class Script(Generic[R_co]):
         self.shape = shape
         self.writes = writes
         self.needs = needs
+        self.pieces = pieces
         self._text = text
         self._sha: bytes | None = None
 
     @property
     def text(self) -> str:
         if self._text is None:
-            self._text = _source(self.package, self.file)
+            self._text = _source(self.package, self.file, self.pieces)
         return self._text
 
     @property
@@ -62,6 +70,9 @@ class Script(Generic[R_co]):
         return f"<Script {self.name}>"
 
 
-def _source(package: str, file: str) -> str:
+def _source(package: str, file: str, pieces: Pieces = MappingProxyType({})) -> str:
     text = (files(package) / file).read_text(encoding="utf-8")
-    return _INCLUDE.sub(lambda found: _source(found[1], found[2]), text)
+    text = _PIECES.sub(
+        lambda found: "\n".join(f"-- include: {owner} {name}" for owner, name in pieces.get(found[1], ())), text
+    )
+    return _INCLUDE.sub(lambda found: _source(found[1], found[2], pieces), text)

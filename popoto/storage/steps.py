@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
@@ -29,6 +29,12 @@ def argument(value: Arg) -> bytes:
     return repr(value).encode()
 
 
+def arguments(values: Iterable[Arg]) -> tuple[bytes, ...]:
+    """The bytes of each value."""
+    # Most are bytes already, and a call for each would be a tenth of a save.
+    return tuple([value if type(value) is bytes else argument(value) for value in values])
+
+
 class Command(Generic[R_co]):
     """One command of the server, complete and in bytes; treat it as immutable.
 
@@ -50,8 +56,8 @@ class Command(Generic[R_co]):
         writes: bool = False,
         needs: str = "",
     ) -> None:
-        self.argv = tuple(map(argument, argv))
-        self.keys = tuple(map(argument, keys))
+        self.argv = arguments(argv)
+        self.keys = arguments(keys)
         self.shape = shape
         self.writes = writes
         self.needs = needs
@@ -68,8 +74,8 @@ class Call(Generic[R_co]):
 
     def __init__(self, script: Script[R_co], keys: Sequence[Arg] = (), args: Sequence[Arg] = ()) -> None:
         self.script = script
-        self.keys = tuple(map(argument, keys))
-        self.args = tuple(map(argument, args))
+        self.keys = arguments(keys)
+        self.args = arguments(args)
 
     @property
     def writes(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import difflib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Self, overload
 
 from popoto.encoding import decoder, encoder
 from popoto.exceptions import ModelException
+from popoto.fields.companions import Companion
 from popoto.fields.conversion import convert
 from popoto.fields.expressions import Expression
 from popoto.fields.lookups import PLAIN, Lookup, set_lookups
+from popoto.fields.signals import Signal
 from popoto.fields.sources import Index, Match
 from popoto.fields.variables import T
 from popoto.keys import field_tag
@@ -67,6 +69,8 @@ class Field(Generic[T]):
     """Whether a missing value is generated."""
     renews: bool = False
     """Whether `format_value_pre_save` may change the value."""
+    apart: bool = False
+    """Whether the value is kept beside the row's hash, in a list `key::name` that is read with the row."""
     tied_from: float = math.inf
     """From which score on, by its size, values that differ may share one."""
     nothing: ClassVar[Any] = None
@@ -241,6 +245,18 @@ class Field(Generic[T]):
     def index_tag(self) -> str:
         """The key prefix of the field's index."""
         return field_tag("UniqueField" if self.unique else "IndexedField")
+
+    def more_indexes(self) -> Sequence[Index]:
+        """Further indexes that the field keeps for rankings; filters do not use them."""
+        return ()
+
+    def companions(self, model_name: str) -> Sequence[Companion]:
+        """What the field keeps beside each row of the model."""
+        return ()
+
+    def signals(self, model_name: str) -> Mapping[str, Signal]:
+        """The numbers that the field offers to rankings, by the name that a ranking gives them."""
+        return {}
 
     def make_lookups(self) -> dict[str, Lookup]:
         """What filters may ask, by the name behind the double underscore; "" is equality."""

@@ -13,6 +13,7 @@ from popoto.exceptions import ModelException
 from popoto.fields.field import Field
 from popoto.fields.field.field import is_nan
 from popoto.fields.lookups import PLAIN, Lookup
+from popoto.fields.signals import Signal
 from popoto.fields.sorted_field.lookups import LOOKUPS
 from popoto.fields.sources import Index
 from popoto.fields.variables import N
@@ -67,6 +68,10 @@ class SortedField(Field[N]):
     def make_index(self) -> Index | None:
         tag = field_tag(type(self).__name__)
         return Index("Z", tag, self.name, self.code, self.partition_by)
+
+    def signals(self, model_name: str) -> dict[str, Signal]:
+        index = self.index
+        return {} if index is None else {self.name: Signal("score", index.base(model_name), "", self.partition_by)}
 
     def make_lookups(self) -> dict[str, Lookup]:
         return {**LOOKUPS, "isnull": PLAIN["isnull"]}

@@ -6,7 +6,6 @@ from datetime import date, time
 from decimal import Decimal
 from typing import Any
 
-from popoto.exceptions import ModelException
 from popoto.fields.field import Field
 
 
@@ -62,19 +61,6 @@ class BytesField(Field[bytes]):
 
     def __init__(self, *, null: bool = True, **options: Any) -> None:
         super().__init__(options.pop("type", bytes), null, **options)
-
-
-class ListField(Field[list[Any]]):
-    """A `Field` that holds a list."""
-
-    types = (list,)
-
-    def __init__(self, *, null: bool = True, **options: Any) -> None:
-        if options.get("max_length") is not None:
-            raise ModelException(
-                f"{self._title()}: lists capped by max_length are not there yet; leave it out and cut the list yourself"
-            )
-        super().__init__(options.pop("type", list), null, **options)
 
 
 class DictField(Field[dict[Any, Any]]):

@@ -1,0 +1,93 @@
+"""Companions: state that a field or mixin keeps beside its rows, and that is written, moved and dropped with them.
+
+A field says what it keeps as a `Companion`; its Lua fragment does what is its own. The scripts that save, rename,
+delete and expire a row do the rest, in the very step that changes the row. Values only; nothing here performs I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, TypeAlias
+
+from popoto.storage.steps import Arg
+
+Said: TypeAlias = Callable[[Any, Any], Sequence[Arg] | None]
+"""Called with an instance and its `Change`; the words for the fragment, None when the save does not concern it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """A Lua file that adds one entry to `companion_kinds`; `companions.lua` says what the entry may have.
+
+    Attributes:
+        kind: the entry's name.
+        package: the package that holds the file.
+        file: its name.
+    """
+
+    kind: str
+    package: str
+    file: str = "companion.lua"
+
+
+# A companion whose stores need nothing beyond being moved and dropped.
+KEPT: Final = Fragment("kept", "popoto.fields", "kept.lua")
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """One place where a companion keeps something for each row.
+
+    Its key is `before`, the partition's escaped parts, each behind a colon, and `after`.
+    No other key of the model, of the same type, may begin with `before` and a colon.
+
+    Attributes:
+        kind: `H` a field of a hash, `Z` a member of a sorted set, `S` of a set: all named by the row's key; `K` a key
+            of its own for each row: `before`, a colon, and the row's key; `L` a list behind the row's own key: that key
+            and `after`.
+    """
+
+    kind: Literal["H", "Z", "S", "K", "L"]
+    before: str
+    after: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Companion:
+    """What is kept beside each row of a model, by one field or mixin.
+
+    Attributes:
+        fragment: the Lua that knows it.
+        name: tells it from the model's others: the field's name, or the mixin's.
+        stores: where it keeps something, in the order in which the fragment counts them.
+        partitions: the fields whose values choose among the stores.
+        bare: whether partition parts are spelled without escapes but for colons, as 1.x spelled some.
+        settled: words that are the same for every row.
+        fields: other fields whose stored bytes the fragment wants to see.
+        said: what a save has to tell; None when that is never anything.
+    """
+
+    fragment: Fragment
+    name: str
+    stores: tuple[Store, ...] = ()
+    partitions: tuple[str, ...] = ()
+    bare: bool = False
+    settled: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
+    said: Said | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing to do to a row's companion, in one step with others: a verb of its fragment.
+
+    Attributes:
+        companion: the companion's name.
+        verb: the entry of the fragment's `acts`.
+        words: what the verb is told.
+    """
+
+    companion: str
+    verb: str
+    words: tuple[Arg, ...] = ()
