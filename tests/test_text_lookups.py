@@ -26,8 +26,8 @@ from popoto import (
 from popoto.queries import fetch, run
 
 TEXTS = [
-    "plain", "a:b", "a*b", "a?b", "[ab]", "{a}", "{&#58;}", "{/&#58;}", "a\\b", "a/b", "a'b", "a-b", "//", "a b", "a\nb",
-    "a\x00b", "éß", "日本", "🦊 fox", "", "None", "/None", "None:", "x" * 10_000, "^$", "%a.", "\x7f",
+    "plain", "a:b", "a*b", "a?b", "[ab]", "{a}", "{&#58;}", "{/&#58;}", "a\\b", "a/b", "a'b", "a-b", "//", "a b",
+    "a\nb", "a\x00b", "éß", "日本", "🦊 fox", "", "None", "/None", "None:", "x" * 10_000, "^$", "%a.", "\x7f",
 ]  # fmt: skip
 PIECES = [
     *TEXTS, ":", "*", "?", "[", "]", "{", "}", "\\", "/", "'", "-", " ", "\n", "\x00", "é", "本", "🦊", "None", "&#58;",

@@ -70,5 +70,5 @@ def _made(fragments: tuple[Fragment, ...], composites: bool, lists: bool) -> Row
 
 
 def row_scripts(fragments: Iterable[Fragment], *, composites: bool, lists: bool) -> RowScripts:
-    """The scripts of the models whose companions need these fragments, with or without composite indexes and lists of values."""
+    """The scripts of models with these fragments, with or without composite indexes and lists of values."""
     return _made(tuple(sorted(set(fragments), key=lambda one: one.kind)), composites, lists)
