@@ -18,7 +18,11 @@ local function list_text(key)
 end
 
 local function unlisted_value(index, key)
-  local text = index.list ~= '' and list_text(key)
+  if index.list == '' then
+    return nil
+  end
+  local part = string.sub(key, #index.base + 2)
+  local text = part ~= 'None' and part_text(part)
   if text and not redis.call('ZSCORE', index.list, text) then
     return text
   end
