@@ -11,6 +11,7 @@ CLASS_SET: Final = "$Class"
 COMPOSITE: Final = "$Index"
 EXPIRY_LEDGER: Final = "$Exp"
 EXPIRY_RECEIPTS: Final = "$Rcpt"
+VALUES: Final = "$Vals"
 
 SEPARATOR: Final = ":"
 _COLON: Final = "{&#58;}"

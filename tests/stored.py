@@ -45,17 +45,20 @@ def escaped(text: str) -> str:
     return text.replace("{&#58;}", "{/&#58;}").replace(":", "{&#58;}")
 
 
-def spelled(value: Any) -> str:
-    """The part of a value."""
-    if value is None:
-        return "None"
-    if value == "None":
-        return "/None"
+def text_of(value: Any) -> str:
+    """The text of a value."""
     if isinstance(value, Decimal) and value.is_finite():
         value = format(value.normalize(), "f") if value else "0"
     if isinstance(value, float) and value == 0:
         value = 0.0
-    return escaped(str(value))
+    return str(value)
+
+
+def spelled(value: Any) -> str:
+    """The part of a value."""
+    if value is None:
+        return "None"
+    return "/None" if value == "None" else escaped(text_of(value))
 
 
 def score(value: Any) -> float:
@@ -94,6 +97,8 @@ def entries(model: type[Model], key: bytes, row: dict[bytes, bytes]) -> set[tupl
                 found.add((":".join([base, *parts]).encode(), key, score(value)))
         else:
             found.add((f"{base}:{spelled(value)}".encode(), key, None))
+            if value is not None and field_name in model._meta.listed:
+                found.add((f"$Vals:{name}:{field_name}".encode(), text_of(value).encode(), 0.0))
     return found
 
 
@@ -107,8 +112,19 @@ def stray_entries(plain: Any, model: type[Model]) -> list[str]:
         words = key.decode().split(":")
         if words[0] == name:
             expected |= entries(model, key, content)
-        elif words[0].startswith("$") and words[0] not in LEDGER and words[1] == name:
+        elif (
+            key != f"$Vals:{name}".encode() and words[0].startswith("$") and words[0] not in LEDGER and words[1] == name
+        ):
             members = content.items() if isinstance(content, dict) else ((member, None) for member in content)
             actual |= {(key, member, place) for member, place in members}
-    wrong = [f"stray {one}" for one in actual - expected] + [f"missing {one}" for one in expected - actual]
-    return sorted(wrong)
+    missing = expected - actual
+    if not listed(here, model):
+        # Beside rows of 1.x the lists of values lack some, and are not believed.
+        missing = {one for one in missing if not one[0].startswith(b"$Vals")}
+    return sorted([f"stray {one}" for one in actual - expected] + [f"missing {one}" for one in missing])
+
+
+def listed(here: dict[bytes, Any], model: type[Model]) -> bool:
+    """Whether the roster says that all rows' values are in the lists."""
+    entered = here.get(f"$Vals:{model.__name__}".encode(), {}).get(",".join(model._meta.listed).encode())
+    return entered is not None and int(entered) == len(here.get(f"$Class:{model.__name__}".encode(), ()))

@@ -1,11 +1,13 @@
 -- Value texts: the key parts of a stored msgpack value, spelled as popoto.keys spells them.
--- A prelude: it defines two locals for the script it is put in front of, and reads no KEYS and no ARGV.
+-- A prelude: it defines four locals for the script it is put in front of, and reads no KEYS and no ARGV.
 --
 -- value_text(kind, raw)  the canonical part and 1.x's; nil, nil where raw is missing, unreadable or not derivable
 --   kind: i int, f float, D Decimal, s str, b bool, d date, t datetime, T time, r a related key (not escaped),
 --   x any other type
 -- value_number(raw)      the double nearest to an int or float; nil for anything else
-local value_text, value_number
+-- text_part(text)        the key part of a text
+-- part_text(part)        the text of a key part
+local value_text, value_number, text_part, part_text
 do
   local byte, find, format, gsub = string.byte, string.find, string.format, string.gsub
   local match, rep, sub, upper = string.match, string.rep, string.sub, string.upper
@@ -335,6 +337,14 @@ do
     local stamp = tagged(raw, "__time__")
     if stamp then return parts(stamped_time(stamp)) end
     return parts(extended_moment(raw, 5))
+  end
+
+  text_part = function(text) return (parts(text)) end
+
+  -- Marks come in pairs with what they mark, so a colon that is made here is marked by none.
+  part_text = function(part)
+    if not find(part, "[/{]") then return part end
+    return (gsub(gsub(part, "{&#58;}", ":"), "/(.)", "%1"))
   end
 
   value_text = function(kind, raw)

@@ -5,6 +5,7 @@ All of it goes in bounded steps and takes nothing away that a row still has, so 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,9 +15,9 @@ from popoto.models import companion_care, hooks
 from popoto.models.change import KEEP, Change
 from popoto.models.companion_care import literal
 from popoto.models.options import Keyspace, Options
-from popoto.models.reading import by_keys
+from popoto.models.reading import by_keys, class_keys
 from popoto.models.writing import present, save_call, told
-from popoto.storage import Call, ask, ask_all, layout, together
+from popoto.storage import Call, Script, ask, ask_all, layout, together
 from popoto.storage.commands.hashes import hscan
 from popoto.storage.commands.keys import scan, type_of
 from popoto.storage.commands.sets import sscan
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from popoto.models.model import Model
 
 Progress = Callable[[int], None]
+CHECK_VALUES: Final = Script("popoto.care_values", "popoto.models", "care_values.lua", shape=int, writes=False)
+CLEAN_VALUES: Final = Script("popoto.care_values", "popoto.models", "care_values.lua", shape=int, writes=True)
+SETTLE: Final = Script("popoto.settle", "popoto.models", "settle.lua", shape=int, writes=True)
 # A script that looks at so many members takes a server a few milliseconds.
 MOST_MEMBERS: Final = 500
 # Sets that are looked through side by side, in the same round trips.
@@ -72,6 +76,7 @@ async def examine(model: type[Model], batch_size: int, *, removing: bool, progre
         count = 0
         for start in range(0, len(keys), MOST_KEYS):
             count += sum(await together([strays_of(key, index) for key in keys[start : start + MOST_KEYS]]))
+        count += await _stray_values(meta, keyspace, index, size, removing=removing)
         if index.kind in _COMPOSITE:
             report["composite_indexes"][index.base(meta.model_name)] = count
             continue
@@ -106,7 +111,9 @@ async def rebuild(model: type[Model], batch_size: int, progress: Progress | None
         if cursor == 0:
             break
     await examine(model, batch_size, removing=True, progress=None)
-    if refused:
+    if not refused:
+        await ask(Call(SETTLE, [keyspace.class_set], keyspace.schema))
+    else:
         more = f", and {len(refused) - 1} more" if len(refused) > 1 else ""
         raise ModelException(
             f"{model.__name__} {refused[0]}{more}: change or delete it, then rebuild again; {done} rows were indexed"
@@ -176,6 +183,51 @@ async def _expired(keyspace: Keyspace) -> set[bytes]:
         expired.update(member for member, at in pairs if at <= present())
         if cursor == 0:
             return expired
+
+
+async def _stray_values(meta: Options, keyspace: Keyspace, index: Index, size: int, *, removing: bool) -> int:
+    """How many values a list has without a set."""
+    if index.kind in _COMPOSITE or index.field not in meta.listed:
+        return 0
+    key = (keyspace.prefix + index.value_list(meta.model_name)).encode()
+    words = meta.schema_words(keyspace.prefix, [index])
+    strays = place = 0
+    while True:
+        values = await ask(zmembers(key, place, place + size - 1))
+        if not values:
+            return strays
+        some = await ask(
+            Call(CLEAN_VALUES if removing else CHECK_VALUES, [key], [int(removing), len(values), *values, *words])
+        )
+        strays += some
+        place += len(values) - (some if removing else 0)
+
+
+async def model_keys(model: type[Model], catchall: bool, clean: bool) -> list[bytes]:
+    """The keys of a model: of its rows, or all of them; rows that are gone leave the class set when asked."""
+    keyspace = model._meta.keyspace(await layout())
+    if clean:
+        cursor = 0
+        while True:
+            members, cursor, ended = await _members(keyspace.class_set, None, cursor, MOST_MEMBERS)
+            if members:
+                await ask(Call(keyspace.scripts.clean, [keyspace.class_set], [1, len(members), *members, 0, 0, 0]))
+            if ended:
+                break
+    return await (_every_key(model._meta, keyspace) if catchall else class_keys(model))
+
+
+async def _every_key(meta: Options, keyspace: Keyspace) -> list[bytes]:
+    name = meta.model_name.encode()
+    own = re.compile(re.escape(keyspace.prefix.encode()) + rb"(?:\$[^:]*:)?" + re.escape(name) + rb"(?::|$)")
+    pattern = literal(keyspace.prefix.encode()) + b"*" + literal(name) + b"*"
+    found: dict[bytes, None] = {}
+    cursor = 0
+    while True:
+        cursor, keys = await ask(scan(cursor, match=pattern, count=MOST_MEMBERS))
+        found |= {key: None for key in keys if own.match(key)}
+        if cursor == 0:
+            return list(found)
 
 
 def _is_sorted(index: Index | None) -> bool:

@@ -10,6 +10,7 @@ from popoto.models import hooks
 from popoto.models.change import prepared
 from popoto.models.reading import by_keys, row_steps, row_values
 from popoto.models.writing import key_bytes, refused, save, save_call, settle, told
+from popoto.queries.finish import attach
 from popoto.storage import ask_all, layout
 
 if TYPE_CHECKING:
@@ -128,9 +129,5 @@ async def prefetch(model: type[Model], rows: Sequence[Any], names: Sequence[str]
     """Load the related rows of many rows, each relationship in one batch; a dangling reference stays a key."""
     for name in names:
         field: Any = model._meta.fields[name]
-        keys = [(row, value) for row in rows if isinstance(value := field.stored(row), str)]
-        wanted = list(dict.fromkeys(key for _, key in keys))
-        found = dict(zip(wanted, await by_keys(field.model, wanted, skip_none=False), strict=True))
-        for row, key in keys:
-            if found[key] is not None:
-                row.__dict__[name] = found[key]
+        wanted = list(dict.fromkeys(key for row in rows if isinstance(key := field.stored(row), str)))
+        attach(rows, name, dict(zip(wanted, await by_keys(field.model, wanted, skip_none=False), strict=True)))

@@ -7,6 +7,7 @@
 -- include: popoto.fields entries.lua
 -- include: popoto.fields companions.lua
 -- pieces: fragments
+-- pieces: lists
 -- include: popoto.models extras.lua
 -- pieces: composites
 -- include: popoto.models ledger.lua
@@ -28,7 +29,7 @@ if present == 1 then
     local key, legacy = entry_keys(index, row)
     local command = is_sorted(index) and 'ZREM' or 'SREM'
     if key then
-      removals[#removals + 1] = {command, key, row_key}
+      removals[#removals + 1] = {command, key, row_key, index = index}
     end
     if legacy ~= key then
       removals[#removals + 1] = {command, legacy, row_key}
@@ -43,6 +44,9 @@ if present == 1 then
   run_extras(extras, 'delete')
   for _, removal in ipairs(removals) do
     redis.call(unpack(removal))
+    if removal.index then
+      unlist_value(removal.index.list, removal[2])
+    end
   end
   companions_dropped(row_key, row)
   redis.call('DEL', row_key)
@@ -51,5 +55,5 @@ else
 end
 forget(ledger, receipts, row_key)
 reap(ledger, receipts, class_set, now, 8)
-redis.call('SREM', class_set, row_key)
+withdraw(class_set, row_key)
 return present

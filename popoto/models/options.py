@@ -13,7 +13,7 @@ from popoto.exceptions import ModelException
 from popoto.fields import Field
 from popoto.fields.companions import Companion
 from popoto.fields.signals import Signal
-from popoto.fields.sources import Index
+from popoto.fields.sources import TEXT_CODES, Index
 from popoto.keys import CLASS_SET, COMPOSITE, EXPIRY_LEDGER, EXPIRY_RECEIPTS, part, spellings
 from popoto.models.scripts import RowScripts, row_scripts
 from popoto.storage import Layout
@@ -100,11 +100,22 @@ class Options:
             if not isinstance(meta.get(name), kind | None):
                 raise ModelException(f"{model_name}.Meta.{name}={meta[name]!r} must be {words}")
         self._check()
+        # Fields with a list of distinct values; the only key field has the class set, which costs nothing more.
+        self.listed = tuple(
+            name
+            for name, field in self.fields.items()
+            if field.index is not None
+            and field.index.kind in ("S", "U")
+            and field.index.code in TEXT_CODES
+            and self.key_order != (name,)
+        )
         # Every index that rows have entries in.
         self.row_indexes = self._row_indexes()
         own = [one for field in self.field_list for one in field.companions(model_name)]
         self.companions: tuple[Companion, ...] = (*own, *companions)
-        self.scripts = row_scripts((one.fragment for one in self.companions), composites=bool(self.indexes))
+        self.scripts = row_scripts(
+            (one.fragment for one in self.companions), composites=bool(self.indexes), lists=bool(self.listed)
+        )
         self.signals: dict[str, Signal] = dict(signals)
         for field in self.field_list:
             self.signals |= field.signals(model_name)
@@ -218,7 +229,9 @@ class Options:
         count = 0
         for index in indexes:
             count += 1
-            words += (index.kind, prefix + index.base(self.model_name), index.field, index.code)
+            lists = index.kind in ("S", "U") and index.field in self.listed
+            values = prefix + index.value_list(self.model_name) if lists else ""
+            words += (index.kind, prefix + index.base(self.model_name), index.field, index.code, values)
             words.append(str(len(index.partitions)))
             for name in index.partitions:
                 # In a set of its own a related key is itself; as a part of another key it is escaped.

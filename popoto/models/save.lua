@@ -16,6 +16,7 @@
 -- include: popoto.fields entries.lua
 -- include: popoto.fields companions.lua
 -- pieces: fragments
+-- pieces: lists
 -- include: popoto.models extras.lua
 -- pieces: arithmetic
 -- pieces: composites
@@ -132,7 +133,7 @@ local function plan_removal(index, key, kept)
       is_member = redis.call('SISMEMBER', key, source) == 1
     end
     if is_member then
-      removals[#removals + 1] = {is_sorted(index) and 'ZREM' or 'SREM', key, source}
+      removals[#removals + 1] = {is_sorted(index) and 'ZREM' or 'SREM', key, source, index = index}
     end
     return is_member
   end
@@ -177,7 +178,7 @@ for _, index in ipairs(schema) do
         return redis.error_reply('UNIQ ' .. index.field)
       end
       for _, holder in ipairs(wrong) do
-        removals[#removals + 1] = {'SREM', key, holder}
+        removals[#removals + 1] = {'SREM', key, holder, index = index}
       end
     end
     if key and index.kind == 'Z' then
@@ -198,6 +199,10 @@ for _, index in ipairs(schema) do
     elseif key then
       redis.call('SISMEMBER', key, row_key)
       additions[#additions + 1] = {'SADD', key, row_key}
+      local value = unlisted_value(index, key)
+      if value then
+        additions[#additions + 1] = {'ZADD', index.list, 0, value}
+      end
     end
   end
 end
@@ -283,7 +288,7 @@ if present and mode == 'replace' then
 end
 if former_key then
   redis.call('RENAME', former_key, row_key)
-  redis.call('SREM', class_set, former_key)
+  withdraw(class_set, former_key)
 end
 for _, removal in ipairs(removals) do
   redis.call(unpack(removal))
@@ -291,7 +296,12 @@ end
 for _, addition in ipairs(additions) do
   redis.call(unpack(addition))
 end
-redis.call('SADD', class_set, row_key)
+for _, removal in ipairs(removals) do
+  if removal.index then
+    unlist_value(removal.index.list, removal[2])
+  end
+end
+enroll(class_set, row_key, schema, mode ~= 'update' or reindexing or former_key)
 companions_saved(event)
 if expiry == 'persist' then
   redis.call('PERSIST', row_key)

@@ -54,10 +54,12 @@ class Related:
     Attributes:
         field: the relationship.
         where: what the related row must satisfy.
+        nested: whether the script that finds the rows finds the related ones too, and confirms both.
     """
 
     field: Any
-    where: Where
+    where: AllOf
+    nested: bool = False
 
 
 @dataclass(frozen=True, slots=True)

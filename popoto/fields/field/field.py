@@ -70,6 +70,8 @@ class Field(Hooks, Generic[T]):
     """Whether a missing value is generated."""
     apart: bool = False
     """Whether the value is kept beside the row's hash, in a list `key::name` that is read with the row."""
+    tied_from: float = math.inf
+    """From which score on, by its size, values that differ may share one."""
     nothing: ClassVar[Any] = None
     """The value that None stands for."""
 
