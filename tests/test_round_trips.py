@@ -11,7 +11,17 @@ import pytest
 from proxy import Proxy
 from stored import keyspace, stray_entries
 
-from popoto import IndexedField, KeyField, Model, ModelException, SortedField, UniqueField, connection, round_trips
+from popoto import (
+    IndexedField,
+    KeyField,
+    Model,
+    ModelException,
+    Relationship,
+    SortedField,
+    UniqueField,
+    connection,
+    round_trips,
+)
 from popoto.storage import Connection, ask_all
 from popoto.storage.commands.keys import exists
 
@@ -22,6 +32,29 @@ class Wine(Model):
     code = UniqueField()
     price = SortedField(type=int, default=0)
     stock = SortedField(type=int, default=0, partition_by="grape")
+
+
+class House(Model):
+    name = KeyField()
+    land = IndexedField()
+
+
+class Cellar(Model):
+    name = KeyField()
+    house = Relationship(model=House)
+
+
+class Bottle(Model):
+    number = KeyField(type=int)
+    wine = Relationship(model=Wine)
+    cellar = Relationship(model=Cellar)
+
+
+def cellars() -> None:
+    cellar = Cellar.create(name="c", house=House.create(name="h", land="it"))
+    Bottle.bulk_create([Bottle(number=number, wine=f"Wine:{number}", cellar=cellar) for number in range(5)])
+    # Every script of theirs is known to the server.
+    Bottle.query.prefetch("wine").all()
 
 
 def new(**more: Any) -> dict[str, Any]:
@@ -165,6 +198,42 @@ TABLE: dict[str, tuple[Callable[[Connection], Any], Callable[[Any], Any], Callab
         lambda store: None,
         lambda it: Wine.query.exists(grape="merlot"),
         lambda it: Wine.query.async_exists(grape="merlot"),
+        1,
+    ),
+    "prefix, suffix and part of a text": (
+        lambda store: None,
+        lambda it: assert_hundred(Wine.query.filter(grape__startswith="mer", code__contains="").all()),
+        lambda it: hundred(Wine.query.async_filter(grape__endswith="lot", name__contains="")),
+        1,
+    ),
+    "count of a text": (
+        lambda store: None,
+        lambda it: Wine.query.count(code__startswith="7"),
+        lambda it: Wine.query.async_count(code__startswith="7"),
+        1,
+    ),
+    "filter through two relationships": (
+        lambda store: cellars(),
+        lambda it: assert_hundred([*Bottle.query.filter(cellar__house__land="it").all(), *range(95)]),
+        lambda it: Bottle.query.async_filter(cellar__house__land="it"),
+        1,
+    ),
+    "load with prefetch": (
+        lambda store: cellars(),
+        lambda it: [bottle.wine.name for bottle in Bottle.query.prefetch("wine", "cellar").all()],
+        lambda it: Bottle.query.prefetch("wine", "cellar")._awaited(),
+        1,
+    ),
+    "a slice": (
+        lambda store: None,
+        lambda it: Wine.query.order_by("price")[20:30],
+        lambda it: Wine.query.filter(order_by="price", limit=30)._awaited(),
+        1,
+    ),
+    "last of an order": (
+        lambda store: None,
+        lambda it: Wine.query.order_by("price").last(),
+        lambda it: Wine.query.order_by("price").async_last(),
         1,
     ),
     "keys": (lambda store: None, lambda it: Wine.query.keys(), lambda it: Wine.query.async_keys(), 1),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -68,22 +67,6 @@ def notes(texts: list[str] = TEXTS) -> None:
     )
 
 
-@pytest.fixture
-def loaded(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
-    """The number of rows that each page sent."""
-    sizes: list[int] = []
-    unpacked = fetch._unpacked
-
-    def counting(found: Any) -> Any:
-        rows = unpacked(found)
-        if isinstance(rows, list):
-            sizes.append(len(rows))
-        return rows
-
-    monkeypatch.setattr(fetch, "_unpacked", counting)
-    yield sizes
-
-
 @pytest.mark.parametrize("lookup", HOLDS)
 def test_each_text_is_found_literally_and_counted(store: Any, lookup: str):
     notes()
@@ -129,26 +112,26 @@ def test_half_a_character_is_in_no_text(store: Any):
 
 
 @pytest.mark.parametrize("lookup", ["startswith", "contains"])
-def test_one_trip_brings_the_rows_that_match_and_a_count_brings_none(store: Any, loaded: list[int], lookup: str):
+def test_one_trip_brings_the_rows_that_match_and_a_count_brings_none(store: Any, sent: list[int], lookup: str):
     Note.bulk_create([Note(day=None, title=f"t{n}", mood=f"m{n % 50}", code=f"c{n}", rank=n) for n in range(300)])
     with round_trips() as trips:
         assert len(Note.query.filter(**{f"mood__{lookup}": "m1"}).all()) == 66
-    assert (int(trips), loaded) == (1, [66])
+    assert (int(trips), sent) == (1, [66])
     with round_trips() as trips:
         assert Note.query.count(**{f"mood__{lookup}": "m1"}) == 66
         assert Note.query.count(**{f"mood__{lookup}": "m1", "rank__lt": 12}) == 3
-    assert (int(trips), loaded) == (2, [66])
+    assert (int(trips), sent) == (2, [66])
     assert len(Note.query.filter(**{f"mood__{lookup}": "m1"}, order_by="-rank", limit=3).all()) == 3
-    assert loaded == [66, 3]
+    assert sent == [66, 3]
 
 
-def test_the_only_key_keeps_no_list_and_sends_only_what_matches(store: Any, plain: Any, loaded: list[int]):
+def test_the_only_key_keeps_no_list_and_sends_only_what_matches(store: Any, plain: Any, sent: list[int]):
     Word.bulk_create([Word(text=f"w{n}") for n in range(300)])
     assert [key for key in keyspace(plain) if key.startswith(b"$Vals")] == []
     with round_trips() as trips:
         assert {row.text for row in Word.query.filter(text__endswith="99")} == {"w99", "w199", "w299"}
         assert Word.query.count(text__startswith="w1") == 111
-    assert (int(trips), loaded) == (2, [3])
+    assert (int(trips), sent) == (2, [3])
 
 
 def test_a_list_has_each_value_that_a_row_holds_and_no_other(store: Any, plain: Any):
@@ -212,10 +195,10 @@ def moods(**keywords: Any) -> list[str]:
     return sorted(row.mood for row in Note.query.filter(**keywords))
 
 
-def test_a_database_of_1x_answers_fully_before_and_after_it_is_rebuilt(store: Any, plain: Any, loaded: list[int]):
+def test_a_database_of_1x_answers_fully_before_and_after_it_is_rebuilt(store: Any, plain: Any, sent: list[int]):
     old_rows(plain, "abc", "abd", "x")
     assert moods(mood__startswith="ab") == ["abc", "abd"]
-    assert loaded == [2]
+    assert sent == [2]
     Note.create(day=None, title="abe", mood="abe", code="abe")
     assert moods(mood__startswith="ab") == ["abc", "abd", "abe"]
     assert Note.query.count(mood__contains="b") == 3
