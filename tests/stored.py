@@ -5,6 +5,7 @@ Written from the description of 1.x's layout, apart from the code under test: th
 
 from __future__ import annotations
 
+import hashlib
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -26,6 +27,9 @@ TAGS = {
     "IndexedField": "$IndexF",
     "UniqueField": "$UniquF",
     "SortedField": "$SortF",
+    "SortedKeyField": "$SortedKeyF",
+    "GeoField": "$GeoF",
+    "Relationship": "$RelationshipF",
 }
 
 
@@ -34,8 +38,15 @@ LEDGER = ("$Exp", "$Rcpt")
 
 
 def keyspace(plain: Any) -> dict[bytes, Any]:
-    """Every key with its content."""
-    return {key: READERS[plain.type(key)](plain, key) for key in plain.scan_iter(count=1000)}
+    """Every key with its content; of places, whose scores are the server's affair, the members alone."""
+    return {key: content_of(plain, key) for key in plain.scan_iter(count=1000)}
+
+
+def content_of(plain: Any, key: bytes) -> Any:
+    """What a key holds."""
+    if b"$GeoF:" in key:
+        return set(plain.zrange(key, 0, -1))
+    return READERS[plain.type(key)](plain, key)
 
 
 def escaped(text: str) -> str:
@@ -88,13 +99,37 @@ def entries(model: type[Model], key: bytes, row: dict[bytes, bytes]) -> set[tupl
         if kind == "" or field.auto:
             continue
         base = f"{TAGS[kind]}:{name}:{field_name}"
-        if kind == "SortedField":
+        if kind == "GeoField":
+            if value is not None and value[0] is not None:
+                found.add((base.encode(), key, None))
+        elif kind == "Relationship":
+            found.add((f"{base}:{value}".encode(), key, None))
+        elif kind in ("SortedField", "SortedKeyField"):
             if value is not None and all(one in values for one in field.partition_by):
                 parts = [spelled(values[one]) for one in field.partition_by]
                 found.add((":".join([base, *parts]).encode(), key, score(value)))
         else:
             found.add((f"{base}:{spelled(value)}".encode(), key, None))
+    return found | composites(model, key, values)
+
+
+def composites(model: type[Model], key: bytes, values: dict[str, Any]) -> set[tuple[bytes, bytes, float | None]]:
+    """The entries in hashes of digests: the row's key stands for a member, and the digest after the hash's key."""
+    found: set[tuple[bytes, bytes, float | None]] = set()
+    for names, _ in model._meta.indexes:
+        texts = [values.get(name) for name in names]
+        if None not in texts:
+            digest = hashlib.sha256(":".join(map(str, texts)).encode()).hexdigest()[:16]
+            found.add((f"$Index:{model.__name__}:{':'.join(names)}:{digest}".encode(), key, None))
     return found
+
+
+def actual_entries(key: bytes, content: Any) -> set[tuple[bytes, bytes, float | None]]:
+    """What an index key holds, in the same form."""
+    if key.startswith(b"$Index:"):
+        return {(key + b":" + digest, member, None) for digest, member in content.items()}
+    members = content.items() if isinstance(content, dict) else ((member, None) for member in content)
+    return {(key, member, place) for member, place in members}
 
 
 def stray_entries(plain: Any, model: type[Model]) -> list[str]:
@@ -108,7 +143,6 @@ def stray_entries(plain: Any, model: type[Model]) -> list[str]:
         if words[0] == name:
             expected |= entries(model, key, content)
         elif words[0].startswith("$") and words[0] not in LEDGER and words[1] == name:
-            members = content.items() if isinstance(content, dict) else ((member, None) for member in content)
-            actual |= {(key, member, place) for member, place in members}
+            actual |= actual_entries(key, content)
     wrong = [f"stray {one}" for one in actual - expected] + [f"missing {one}" for one in expected - actual]
     return sorted(wrong)
