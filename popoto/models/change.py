@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from time import time
@@ -28,6 +28,7 @@ class Change:
         mode: `replace` makes the row just this, `update` wants it to be there, `insert` wants it not to be.
         key: the row's key after the change.
         former: its key before, when it is renamed.
+        older: other keys of a row that is replaced, as 1.x spelled them.
         values: bytes by field name.
         scores: places in sorted sets, by field name: a number, or longitude and latitude.
         tokens: texts of values whose bytes do not tell them to a script, by field name.
@@ -45,6 +46,7 @@ class Change:
     expected: dict[str, bytes | None] = field(default_factory=dict)
     increments: dict[str, tuple[str, str]] = field(default_factory=dict)
     expiry: tuple[str, str, str] = ("default", "", "")
+    older: Sequence[str] = ()
 
 
 def shown(value: Any) -> str:
@@ -117,6 +119,8 @@ def prepared(
         if names is not None:
             check_all(instance, meta.field_names)
         change = Change(mode or "replace", _key(instance), values=_encoded(instance, meta.field_names))
+        if change.mode == "replace":
+            change.older = meta.older_keys({name: getattr(instance, name) for name in meta.key_order})
     else:
         change = _update(instance, stored, chosen, migrate_key=migrate_key)
     _versioned(instance, change)

@@ -11,7 +11,7 @@ from typing import Any, Final
 from popoto.exceptions import ModelException
 from popoto.fields import Field
 from popoto.fields.sources import Index
-from popoto.keys import CLASS_SET, COMPOSITE, EXPIRY_LEDGER, EXPIRY_RECEIPTS, part, spellings
+from popoto.keys import CLASS_SET, COMPOSITE, EXPIRY_LEDGER, EXPIRY_RECEIPTS, is_respelled, part, spellings
 from popoto.storage import Layout
 
 META_OPTIONS: Final = ("order_by", "ttl", "indexes", "abstract", "connection", "hash_tag", "version_field")
@@ -32,6 +32,7 @@ class Keyspace:
         class_set: the set of all rows' keys.
         ledger, receipts: which rows expire when, and their index entries.
         schema: the indexes, as the scripts read them.
+        key_order: the names of the key fields.
     """
 
     prefix: str
@@ -39,6 +40,7 @@ class Keyspace:
     ledger: bytes
     receipts: bytes
     schema: tuple[bytes, ...]
+    key_order: tuple[str, ...]
 
 
 class Options:
@@ -166,6 +168,10 @@ class Options:
         choices = [spellings(values[name]) for name in self.key_order]
         return [":".join((self.model_name, *parts)) for parts in product(*choices)]
 
+    def older_keys(self, values: Mapping[str, Any]) -> list[str]:
+        """The spellings that 1.x used alone."""
+        return self.row_keys(values)[1:] if any(is_respelled(values[name]) for name in self.key_order) else []
+
     def keyspace(self, layout: Layout) -> Keyspace:
         """The model's keys on a store with this layout."""
         found = self._keyspaces.get(layout)
@@ -173,7 +179,9 @@ class Options:
             prefix = layout.prefix(self.hash_tag)
             names = (CLASS_SET, EXPIRY_LEDGER, EXPIRY_RECEIPTS)
             class_set, ledger, receipts = (f"{prefix}{name}:{self.model_name}".encode() for name in names)
-            found = Keyspace(prefix, class_set, ledger, receipts, self.schema_words(prefix, self.row_indexes))
+            found = Keyspace(
+                prefix, class_set, ledger, receipts, self.schema_words(prefix, self.row_indexes), self.key_order
+            )
             self._keyspaces[layout] = found
         return found
 

@@ -1,10 +1,12 @@
 -- Saves one row: its hash, its index entries and its expiry, decided from the row that is stored now.
--- KEYS: 1 the row; 2 the class set; 3 the expiry ledger; 4 its receipts; 5 the row's former key, when it is renamed.
+-- KEYS: 1 the row; 2 the class set; 3 the expiry ledger; 4 its receipts; 5 the row's former key, when it is renamed, or
+--   from 5 other spellings of its key, when it is replaced.
 -- ARGV: the present in Unix milliseconds;
 --   mode (replace: the row becomes just this; update: it must be there; insert: it must not; reindex: as update, and
 --   every index entry is written anew);
 --   expiry (default, keep, persist, px or at), its number of milliseconds, and the mark to keep with the row: a row whose
 --   time to live is its own and not its model's says so in `$ttl`, so that a later save renews the right one;
+--   number of key fields to know an older spelling by, and their names;
 --   number of fields, and of each name and bytes;
 --   number of scores, and of each field and score; number of tokens, and of each field and text;
 --   number of expectations, and of each field and the bytes it must hold ('' for none);
@@ -18,6 +20,7 @@
 -- include: popoto.models arithmetic.lua
 -- include: popoto.models digest.lua
 -- include: popoto.models ledger.lua
+-- include: popoto.models spelling.lua
 local row_key, class_set, ledger, receipts, former_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 -- A row with a time to live takes this many expired ones with it, so that indexes never grow by them.
 local REAPED = 8
@@ -25,6 +28,10 @@ local EXPIRY_MARK = '$ttl'
 local now, mode, expiry, moment, mark = take(), take(), take(), take(), take()
 local reindexing = mode == 'reindex'
 mode = reindexing and 'update' or mode
+local key_fields = {}
+for number = 1, tonumber(take()) do
+  key_fields[number] = take()
+end
 local pairs_given, changed = {}, {}
 for number = 1, 2 * tonumber(take()), 2 do
   local name, value = take(), take()
@@ -52,6 +59,9 @@ for number = 1, tonumber(take()) do
 end
 local schema = take_schema()
 local extras = take_extras()
+if mode == 'replace' then
+  former_key = older_key(row_key, key_fields, changed)
+end
 local source = former_key or row_key
 
 -- Look: everything that can be refused is found before the first write.
