@@ -6,6 +6,7 @@ Written from the description of 1.x's layout, apart from the code under test: th
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -85,7 +86,17 @@ def value_of(field: Any, raw: bytes) -> Any:
     return field.decode(raw)
 
 
-def entries(model: type[Model], key: bytes, row: dict[bytes, bytes]) -> set[tuple[bytes, bytes, float | None]]:
+def spelled_by_1x(value: Any) -> str:
+    """The part that 1.x wrote for a value."""
+    text = str(value)
+    for mark in "/'?*^[]-":
+        text = text.replace(mark, f"/{mark}")
+    return text.replace(":", "{&#58;}")
+
+
+def entries(
+    model: type[Model], key: bytes, row: dict[bytes, bytes], spelled: Any = spelled
+) -> set[tuple[bytes, bytes, float | None]]:
     """The index entries that a row should have: key, member, score."""
     name = model.__name__
     fields = model._meta.fields
@@ -132,17 +143,32 @@ def actual_entries(key: bytes, content: Any) -> set[tuple[bytes, bytes, float | 
     return {(key, member, place) for member, place in members}
 
 
-def stray_entries(plain: Any, model: type[Model]) -> list[str]:
-    """Index entries that no row should have, and those that are missing; empty when all is well."""
+def _family(key: bytes) -> bytes:
+    """The part of an index key that names the field."""
+    return b":".join(key.split(b":")[:3])
+
+
+def stray_entries(plain: Any, model: type[Model], old: Collection[bytes] = ()) -> list[str]:
+    """Index entries that no row should have, and those that are missing; empty when all is well.
+
+    Rows of old keys may have theirs in 1.x's spelling. Those of expired rows wait in the ledger to be taken out.
+    """
     name = model.__name__
     here = keyspace(plain)
     expected: set[tuple[bytes, bytes, float | None]] = set()
     actual: set[tuple[bytes, bytes, float | None]] = set()
+    before: set[tuple[bytes, bytes, float | None]] = set()
     for key, content in here.items():
         words = key.decode().split(":")
         if words[0] == name:
             expected |= entries(model, key, content)
+            if key in old:
+                before |= entries(model, key, content, spelled_by_1x)
         elif words[0].startswith("$") and words[0] not in LEDGER and words[1] == name:
             actual |= actual_entries(key, content)
+    expired = {key for key in here.get(f"$Exp:{name}".encode(), {}) if key not in here}
+    actual = {one for one in actual if one[1] not in expired}
+    replaced = {(_family(key), member) for key, member, _ in actual & (before - expected)}
+    expected = {one for one in expected if (_family(one[0]), one[1]) not in replaced} | (actual & before)
     wrong = [f"stray {one}" for one in actual - expected] + [f"missing {one}" for one in expected - actual]
     return sorted(wrong)

@@ -430,3 +430,36 @@ def test_a_rebuild_that_stops_leaves_each_row_under_one_key(store: Any, plain: A
     monkeypatch.undo()
     assert Word.rebuild_indexes() == 6
     assert stray_entries(plain, Word) == []
+
+
+def test_a_row_that_is_changed_meanwhile_moves_all_the_same(store: Any, plain: Any, monkeypatch: pytest.MonkeyPatch):
+    load(plain, "spellings")
+    read = care.rows_under
+    changes = [b"\x08", b"\x09"]
+
+    async def rows_under(*given: Any) -> Any:
+        rows = await read(*given)
+        if changes:
+            plain.hset("Word:None", "rank", changes.pop(0))
+        return rows
+
+    monkeypatch.setattr(care, "rows_under", rows_under)
+    assert Word.rebuild_indexes() == 6
+    assert plain.hget("Word:/None", "rank") == b"\x09"
+    assert plain.zscore("$SortF:Word:rank:/None", "Word:/None") == 9
+    assert stray_entries(plain, Word) == []
+
+
+def test_a_row_that_others_change_every_time_is_named(fake: Any, plain: Any, monkeypatch: pytest.MonkeyPatch):
+    load(plain, "spellings")
+    read, numbers = care.rows_under, iter(range(100))
+
+    async def rows_under(*given: Any) -> Any:
+        rows = await read(*given)
+        plain.hset("Word:None", "rank", bytes([next(numbers)]))
+        return rows
+
+    monkeypatch.setattr(care, "rows_under", rows_under)
+    with pytest.raises(ModelException, match="'Word:None' was changed by others whenever"):
+        Word.rebuild_indexes()
+    assert plain.exists("Word:None")

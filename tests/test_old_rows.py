@@ -306,3 +306,16 @@ def test_another_row_of_the_same_old_spelling_is_left_alone(store: Any, plain: A
     Old.create(name=None, kind="z", code="c", rank=1, part=1)
     assert plain.hget("Old:None", "kind") == b"\xa1z"
     assert stray_entries(plain, Old) == []
+
+
+def test_a_row_is_not_renamed_onto_one_of_an_old_spelling(store: Any, plain: Any):
+    spelled_row(plain)
+    other = Old.create(name="b", code="d", rank=1, part=1)
+    before = keyspace(plain)
+    other.name = "None"
+    with pytest.raises(ModelException, match="is stored already"):
+        other.save(migrate_key=True)
+    assert keyspace(plain) == before
+    plain.hset("Old:None", "name", b"\xc0")
+    other.save(migrate_key=True)
+    assert {b"Old:None", b"Old:/None"} <= set(keyspace(plain))

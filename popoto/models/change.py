@@ -28,7 +28,7 @@ class Change:
         mode: `replace` makes the row just this, `update` wants it to be there, `insert` wants it not to be.
         key: the row's key after the change.
         former: its key before, when it is renamed.
-        older: other keys of a row that is replaced, as 1.x spelled them.
+        older: other spellings of the key, of 1.x, under which the same row or a taken key may be found.
         values: bytes by field name.
         scores: places in sorted sets, by field name: a number, or longitude and latitude.
         tokens: texts of values whose bytes do not tell them to a script, by field name.
@@ -120,7 +120,7 @@ def prepared(
             check_all(instance, meta.field_names)
         change = Change(mode or "replace", _key(instance), values=_encoded(instance, meta.field_names))
         if change.mode == "replace":
-            change.older = meta.older_keys({name: getattr(instance, name) for name in meta.key_order})
+            change.older = _older(instance)
     else:
         change = _update(instance, stored, chosen, migrate_key=migrate_key)
     _versioned(instance, change)
@@ -154,11 +154,17 @@ def _update(instance: Model, stored: str, chosen: list[str], *, migrate_key: boo
             f"key {stored!r}: call save(migrate_key=True) to rename the row, or create a new one"
         )
     check_all(instance, moved)
-    return Change("update", _key(instance), stored, values=_differing(instance, [*chosen, *moved]))
+    change = Change("update", _key(instance), stored, values=_differing(instance, [*chosen, *moved]))
+    change.older = [key for key in _older(instance) if key != stored]
+    return change
 
 
 def _key(instance: Model) -> str:
     return instance._meta.row_key({name: getattr(instance, name) for name in instance._meta.key_order})
+
+
+def _older(instance: Model) -> list[str]:
+    return instance._meta.older_keys({name: getattr(instance, name) for name in instance._meta.key_order})
 
 
 def _differs(instance: Model, name: str) -> bool:

@@ -16,7 +16,7 @@ for number = 1, tonumber(take()) do
   key_fields[number] = take()
   key_values[key_fields[number]] = take()
 end
-row_key = older_key(row_key, key_fields, key_values) or row_key
+row_key = older_key(row_key, 5, key_fields, key_values) or row_key
 local schema = take_schema()
 local extras = take_extras()
 local present = redis.call('EXISTS', row_key)

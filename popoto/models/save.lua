@@ -1,6 +1,6 @@
 -- Saves one row: its hash, its index entries and its expiry, decided from the row that is stored now.
--- KEYS: 1 the row; 2 the class set; 3 the expiry ledger; 4 its receipts; 5 the row's former key, when it is renamed, or
---   from 5 other spellings of its key, when it is replaced.
+-- KEYS: 1 the row; 2 the class set; 3 the expiry ledger; 4 its receipts; the row's former key, when it is renamed; then
+--   other spellings of its key, when it is renamed or replaced.
 -- ARGV: the present in Unix milliseconds;
 --   mode (replace: the row becomes just this; update: it must be there; insert: it must not; reindex: as update, and
 --   every index entry is written anew);
@@ -60,7 +60,7 @@ end
 local schema = take_schema()
 local extras = take_extras()
 if mode == 'replace' then
-  former_key = older_key(row_key, key_fields, changed)
+  former_key = older_key(row_key, 5, key_fields, changed)
 end
 local source = former_key or row_key
 
@@ -110,6 +110,15 @@ for name, value in pairs(changed) do
   end
 end
 after[RECEIPT] = tokens
+if former_key and mode == 'update' and #key_fields > 0 then
+  local identity = {}
+  for _, name in ipairs(key_fields) do
+    identity[name] = changed[name] or redis.call('HGET', source, name)
+  end
+  if older_key(row_key, 6, key_fields, identity) then
+    return redis.error_reply('TAKEN ' .. row_key)
+  end
+end
 
 local function concerned(index)
   if mode ~= 'update' or reindexing or former_key or changed[index.field] then

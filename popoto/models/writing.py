@@ -51,7 +51,7 @@ def delete_call(
 def save_call(change: Change, keyspace: Keyspace, extras: Iterable[Extra] = ()) -> Call[int]:
     """The call that makes a change."""
     keys = [key_bytes(keyspace.prefix + change.key), keyspace.class_set, keyspace.ledger, keyspace.receipts]
-    others = change.older if change.former is None else (change.former,)
+    others = change.older if change.former is None else (change.former, *change.older)
     keys += [key_bytes(keyspace.prefix + key) for key in others]
     words: list[bytes | str | int] = [present(), change.mode, *change.expiry]
     identity = keyspace.key_order if change.older else ()
