@@ -319,3 +319,17 @@ def test_a_row_is_not_renamed_onto_one_of_an_old_spelling(store: Any, plain: Any
     plain.hset("Old:None", "name", b"\xc0")
     other.save(migrate_key=True)
     assert {b"Old:None", b"Old:/None"} <= set(keyspace(plain))
+
+
+@pytest.mark.parametrize("text", ["None", "{&#58;}"])
+def test_a_unique_value_of_an_old_spelling_is_taken(store: Any, plain: Any, text: str):
+    write(plain, code=bytes([0xA0 + len(text)]) + text.encode())
+    plain.srem("$UniquF:Old:code:c", "Old:a")
+    plain.sadd(f"$UniquF:Old:code:{text}", "Old:a", "Old:gone")
+    before = keyspace(plain)
+    with pytest.raises(ModelException, match="is taken by another row"):
+        Old.create(name="b", code=text, rank=0, part=0)
+    assert keyspace(plain) == before
+    the_row().delete()
+    Old.create(name="b", code=text, rank=0, part=0)
+    assert Old.query.get(code=text).pk == "Old:b"

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from servers import Servers
@@ -61,6 +61,8 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
 }
 CHANGES = st.fixed_dictionaries({}, optional=VALUES)
 DEFAULTS = {"kind": None, "flag": None, "money": None, "items": None, "rank": 0.0, "place": 0, "text": None}
+# Equal Decimals of 1.x were in a set for each text, and are found by that text alone: 1.10 is not found as 1.1.
+OLD_MONEY = st.sampled_from([None, Decimal("1.1"), Decimal("-0"), Decimal("1E+30")])
 CODES = st.lists(VALUES["code"], min_size=3, max_size=3)
 BULK = st.fixed_dictionaries(
     {"text": VALUES["text"]}, optional={name: VALUES[name] for name in ("kind", "money", "place")}
@@ -329,7 +331,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(
         name=st.sampled_from(["old", "None", "{&#58;}"]), number=NUMBERS, code=VALUES["code"], kind=VALUES["kind"],
-        money=VALUES["money"],
+        money=OLD_MONEY,
     )  # fmt: skip
     def write_an_old_row(self, name: str, number: int, code: str, kind: str | None, money: Decimal | None) -> None:
         """A row and its entries as 1.x wrote them, where no other has its key or unique value."""
@@ -429,6 +431,8 @@ def test_any_sequence_of_operations_agrees_with_a_dictionary(name: str, servers:
                     max_examples=EXAMPLES,
                     stateful_step_count=STEPS,
                     derandomize=not WANTED,
+                    # So many steps are run by hand, and their first failure is wanted before the shortest.
+                    phases=[Phase.generate] if WANTED else list(Phase),
                     database=None,
                     deadline=None,
                     suppress_health_check=list(HealthCheck),

@@ -188,7 +188,10 @@ for _, index in ipairs(schema) do
     end
     if key and index.kind == 'U' and after[index.field] ~= NIL then
       local wrong = leftovers(key, index, key)
-      local older = wrong and legacy ~= key and leftovers(legacy, index, key) or {}
+      local older = {}
+      if wrong and legacy ~= key then
+        older = leftovers(legacy, index, key)
+      end
       if not wrong or not older then
         return redis.error_reply('UNIQ ' .. index.field)
       end
