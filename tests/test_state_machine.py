@@ -30,7 +30,7 @@ from popoto import (
 from popoto.storage import Connection, reset, set_connection
 
 WANTED = int(os.environ.get("POPOTO_STEPS", "0"))
-EXAMPLES = 20
+EXAMPLES = 15
 STEPS = 25
 
 
@@ -359,7 +359,10 @@ class Machine(RuleBasedStateMachine):
     def leave_stale_entries_of_1x(self, name: str, number: int) -> None:
         """Nothing follows from them: they find nothing, and a cleaning takes just them away."""
         place = self.places.get((name, number), canonical((name, number)))
-        for member in ("Row:ghost:0", place):
+        # What an expired row leaves is the ledger's affair: check_indexes() counts no entry of it.
+        expired = self.plain.zscore("$Exp:Row", place) is not None and not self.plain.exists(place)
+        members = {"Row:ghost:0", "Row:ghost:1" if expired else place}
+        for member in members:
             self.plain.sadd("$IndexF:Row:kind:ghost", member)
             self.plain.sadd("$UniquF:Row:code:ghost", member)
             self.plain.zadd("$SortF:Row:place:ghost:None", {member: 3})
@@ -438,7 +441,7 @@ def test_any_sequence_of_operations_agrees_with_a_dictionary(name: str, servers:
                     suppress_health_check=list(HealthCheck),
                 ),
             )
-        print(f"{kind.steps} steps")
+            print(f"{name}: {kind.steps} steps", flush=True)
     finally:
         reset()
         if before is not None:
