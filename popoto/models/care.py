@@ -15,8 +15,9 @@ from popoto.models import companion_care, hooks
 from popoto.models.change import KEEP, Change
 from popoto.models.companion_care import literal
 from popoto.models.options import Keyspace, Options
-from popoto.models.reading import by_keys, class_keys
-from popoto.models.writing import present, save_call, told
+from popoto.models.reading import class_keys
+from popoto.models.respelling import defaults, former_and_key, redirect, rows_under, tokens
+from popoto.models.writing import key_bytes, present, save_call, told
 from popoto.storage import Call, Script, ask, ask_all, layout, together
 from popoto.storage.commands.hashes import hscan
 from popoto.storage.commands.keys import scan, type_of
@@ -34,6 +35,8 @@ SETTLE: Final = Script("popoto.settle", "popoto.models", "settle.lua", shape=int
 MOST_MEMBERS: Final = 500
 # Sets that are looked through side by side, in the same round trips.
 MOST_KEYS: Final = 100
+# How often a row is read again that another writer changes while it is to be renamed.
+MOST_ATTEMPTS: Final = 10
 _COMPOSITE: Final = ("C", "c")
 _FAMILIES: Final = {"Z": "sorted_fields", "G": "geo_fields"}
 
@@ -105,7 +108,7 @@ async def rebuild(model: type[Model], batch_size: int, progress: Progress | None
         seen.update(fresh)
         types = await ask_all([type_of(key) for key in fresh])
         rows = [key for key, kind in zip(fresh, types, strict=True) if kind == b"hash"]
-        done += await _reindexed(model, keyspace, rows, refused)
+        done += await _reindexed(model, keyspace, rows, refused, seen)
         if progress is not None:
             progress(done)
         if cursor == 0:
@@ -121,40 +124,61 @@ async def rebuild(model: type[Model], batch_size: int, progress: Progress | None
     return done
 
 
-async def _reindexed(model: type[Model], keyspace: Keyspace, keys: list[bytes], refused: list[str]) -> int:
-    rows = [row for row in await by_keys(model, keys, skip_none=True) if row is not None and _is_row(row)]
-    calls = []
-    for row in rows:
-        scores, expected = _scores(row)
-        change = Change("reindex", row.pk, scores=scores, expected=expected, expiry=KEEP)
-        told(row, change, keyspace)
-        calls.append(save_call(change, keyspace, hooks.reindexing(row, change, keyspace.prefix)))
+async def _reindexed(
+    model: type[Model], keyspace: Keyspace, keys: list[bytes], refused: list[str], seen: set[bytes]
+) -> int:
     done = 0
-    for row, reply in zip(rows, await ask_all(calls, errors="return"), strict=True):
-        if not isinstance(reply, ReplyError):
-            done += 1
-        elif reply.code == "STALE":
-            # It was saved meanwhile, by a writer that keeps the indexes.
-            done += 1
-        elif reply.code != "GONE":
-            refused.append(f"{row.pk!r} cannot be indexed ({reply})")
+    staying: set[str] = set()
+    again: list[str] = []
+    for _ in range(MOST_ATTEMPTS):
+        rows = await rows_under(model, keys)
+        changes = [_reindex(row, staying) for row in rows]
+        calls = [_call(row, change, keyspace) for row, change in zip(rows, changes, strict=True)]
+        replies = await ask_all(calls, errors="return")
+        again = []
+        for change, reply in zip(changes, replies, strict=True):
+            seen.add(key_bytes(keyspace.prefix + change.key))
+            code = reply.code if isinstance(reply, ReplyError) else None
+            if code == "TAKEN":
+                refused.append(f"{change.former!r} belongs under the key {change.key!r}, which another row has")
+                staying.add(str(change.former))
+            if code == "TAKEN" or (code == "STALE" and change.former is not None):
+                again.append(str(change.former))
+            elif code is None or code == "STALE":
+                # A stale one was saved meanwhile, by a writer that keeps the indexes.
+                done += 1
+            elif code != "GONE":
+                refused.append(f"{change.former or change.key!r} cannot be indexed ({reply})")
+        await redirect(model, rows, refused)
+        if not again:
+            return done
+        keys = [key_bytes(keyspace.prefix + key) for key in again]
+    refused += [f"{key!r} was changed by others whenever it was to be renamed" for key in again]
     return done
 
 
-def _is_row(row: Model) -> bool:
-    """Whether the hash under a key is a row of the model: its key is made of its own key values."""
-    meta = row._meta
-    try:
-        return row.pk in meta.row_keys({name: getattr(row, name) for name in meta.key_order})
-    except ModelException:
-        return False
+def _call(row: Model, change: Change, keyspace: Keyspace) -> Call[int]:
+    told(row, change, keyspace)
+    return save_call(change, keyspace, hooks.reindexing(row, change, keyspace.prefix))
+
+
+def _reindex(row: Model, staying: set[str]) -> Change:
+    """The change that writes a row's entries anew, under its canonical key unless it is to stay where it is."""
+    former, key = (None, row.pk) if row.pk in staying else former_and_key(row)
+    missing = defaults(row)
+    scores, expected = _scores(row)
+    told = tokens(row)
+    # The row is as it was read, or it is read again.
+    read = [*told, *missing, *(row._meta.key_order if former is not None else ())]
+    expected |= {name: row._raw.get(name) for name in read}
+    return Change("reindex", key, former, missing, scores, told, expected, expiry=KEEP)
 
 
 def _scores(row: Model) -> tuple[dict[str, float | str], dict[str, bytes | None]]:
     scores: dict[str, float | str] = {}
     expected: dict[str, bytes | None] = {}
     for index in row._meta.row_indexes:
-        if index.kind in _FAMILIES and index.field in row._raw:
+        if index.kind in _FAMILIES:
             try:
                 value = getattr(row, index.field)
             except ModelException:
@@ -164,7 +188,7 @@ def _scores(row: Model) -> tuple[dict[str, float | str], dict[str, bytes | None]
             score = None if value is None else scored(value)
             if score is not None:
                 scores[index.field] = score
-            expected[index.field] = row._raw[index.field]
+            expected[index.field] = row._raw.get(index.field)
     return scores, expected
 
 

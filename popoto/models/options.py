@@ -14,7 +14,7 @@ from popoto.fields import Field
 from popoto.fields.companions import Companion
 from popoto.fields.signals import Signal
 from popoto.fields.sources import TEXT_CODES, Index
-from popoto.keys import CLASS_SET, COMPOSITE, EXPIRY_LEDGER, EXPIRY_RECEIPTS, part, spellings
+from popoto.keys import CLASS_SET, COMPOSITE, EXPIRY_LEDGER, EXPIRY_RECEIPTS, is_respelled, part, spellings
 from popoto.models.scripts import RowScripts, row_scripts
 from popoto.storage import Layout
 from popoto.storage.steps import Arg
@@ -39,6 +39,7 @@ class Keyspace:
         schema: the indexes, as the scripts read them.
         companions: the companions, as the scripts read them where nothing is said.
         scripts: the scripts that change rows.
+        key_order: the names of the key fields.
     """
 
     prefix: str
@@ -48,6 +49,7 @@ class Keyspace:
     schema: tuple[bytes, ...]
     companions: tuple[bytes | str | int | float, ...]
     scripts: RowScripts
+    key_order: tuple[str, ...]
 
 
 class Options:
@@ -210,6 +212,10 @@ class Options:
         choices = [spellings(values[name]) for name in self.key_order]
         return [":".join((self.model_name, *parts)) for parts in product(*choices)]
 
+    def older_keys(self, values: Mapping[str, Any]) -> list[str]:
+        """The spellings that 1.x used alone."""
+        return self.row_keys(values)[1:] if any(is_respelled(values[name]) for name in self.key_order) else []
+
     def keyspace(self, layout: Layout) -> Keyspace:
         """The model's keys on a store with this layout."""
         found = self._keyspaces.get(layout)
@@ -219,7 +225,7 @@ class Options:
             class_set, ledger, receipts = (f"{prefix}{name}:{self.model_name}".encode() for name in names)
             schema = self.schema_words(prefix, self.row_indexes)
             companions = tuple(self.companion_words(prefix))
-            found = Keyspace(prefix, class_set, ledger, receipts, schema, companions, self.scripts)
+            found = Keyspace(prefix, class_set, ledger, receipts, schema, companions, self.scripts, self.key_order)
             self._keyspaces[layout] = found
         return found
 
