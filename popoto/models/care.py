@@ -167,11 +167,11 @@ def _reindex(row: Model, staying: set[str]) -> Change:
     former, key = (None, row.pk) if row.pk in staying else former_and_key(row)
     missing = defaults(row)
     scores, expected = _scores(row)
-    told = tokens(row)
+    texts = tokens(row)
     # The row is as it was read, or it is read again.
-    read = [*told, *missing, *(row._meta.key_order if former is not None else ())]
+    read = [*texts, *missing, *(row._meta.key_order if former is not None else ())]
     expected |= {name: row._raw.get(name) for name in read}
-    return Change("reindex", key, former, missing, scores, told, expected, expiry=KEEP)
+    return Change("reindex", key, former, missing, scores, texts, expected, expiry=KEEP)
 
 
 def _scores(row: Model) -> tuple[dict[str, float | str], dict[str, bytes | None]]:
