@@ -34,7 +34,7 @@ from popoto import (
 )
 
 FOLDER = Path(__file__).with_name("data_1x")
-# capped.txt waits for the fields that read it.
+# capped.txt is read by the tests of capped lists.
 DUMPS = ("example", "values", "spellings", "leftovers")
 
 
