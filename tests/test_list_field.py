@@ -206,3 +206,10 @@ def test_kinds_of_items_survive(store: Connection) -> None:
     Log.create(name="a", items=values)
     log = Log.query.filter(name="a").first()
     assert log is not None and log.items == values
+
+
+def test_a_raw_update_of_a_capped_list_is_refused(store: Connection, plain: Any) -> None:
+    log = Log.create(name="a", items=[1])
+    with pytest.raises(ModelException, match=r"Log\.items is followed .* use bulk_update"):
+        Log.raw_update([log.pk], items=[2])
+    assert lists(plain) == {b"Log:a::items": [b"\x01"]}

@@ -237,6 +237,18 @@ TABLE: dict[str, tuple[Callable[[Connection], Any], Callable[[Any], Any], Callab
         1,
     ),
     "keys": (lambda store: None, lambda it: Wine.query.keys(), lambda it: Wine.query.async_keys(), 1),
+    "raw update of 20": (
+        lambda store: [f"Wine:{number}" for number in range(20)],
+        lambda it: Wine.raw_update(it, grape="syrah", stock=3, price=7),
+        lambda it: Wine.async_raw_update(it, grape="syrah", stock=3, price=7),
+        1,
+    ),
+    "raw update of a partition of 20": (
+        lambda store: [f"Wine:{number}" for number in range(20)],
+        lambda it: Wine.raw_update(it, grape="syrah"),
+        lambda it: Wine.async_raw_update(it, grape="syrah"),
+        2,
+    ),
     "a pipeline of 20": (piped, lambda it: it.execute(), lambda it: it.async_execute(), 1),
     "len, index and list of one query": (
         lambda store: Wine.query.filter(grape="merlot"),

@@ -65,6 +65,7 @@ class Companion:
         bare: whether partition parts are spelled without escapes but for colons, as 1.x spelled some.
         settled: words that are the same for every row.
         fields: other fields whose stored bytes the fragment wants to see.
+        follows: the fields whose changes are said, so that only a loaded row can change them.
         said: what a save has to tell; None when that is never anything.
     """
 
@@ -75,6 +76,7 @@ class Companion:
     bare: bool = False
     settled: tuple[str, ...] = ()
     fields: tuple[str, ...] = ()
+    follows: tuple[str, ...] = ()
     said: Said | None = field(default=None, compare=False)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 from popoto.exceptions import QueryException
 from popoto.fields.expressions import Q
 from popoto.models import creating
+from popoto.models.arrangement import arranged
 from popoto.models.reading import by_keys, class_size, key_text
 from popoto.queries import explain, parse, related, run
 from popoto.queries.explain import Explanation
@@ -47,9 +48,12 @@ class Asking(Generic[M]):
     def filter(self, *conditions: Q, **kwargs: Any) -> Self:
         raise NotImplementedError
 
+    def _with(self, wanted: Wanted) -> Self:
+        return type(self)(self._model, wanted, self._given, self._also)
+
     def _fresh(self) -> Self:
         """The same query without its remembered answer, for a verb that writes."""
-        return type(self)(self._model, replace(self._wanted, values=None), self._given, self._also)
+        return self._with(replace(self._wanted, values=None))
 
     async def _gathering(self, chunk: int) -> run.Gathering:
         here = await layout()
@@ -72,6 +76,9 @@ class Asking(Generic[M]):
         wanted = wanted or self._wanted
         if wanted.order is None and meta.order_by is not None:
             wanted = replace(wanted, order=parse.order(meta, meta.order_by))
+        if wanted.computed is not None:
+            # Which rows are the first is known when all are there.
+            wanted = replace(wanted, limit=None)
         return plan(meta, wanted)
 
     def _explained(self) -> Explanation:
@@ -84,7 +91,7 @@ class Asking(Generic[M]):
         return analyzed
 
     async def _fetching(self) -> list[Any]:
-        rows = await self._asked(self._loading)
+        rows = arranged(await self._asked(self._loading), self._wanted)
         names = self._wanted.values
         return rows if not names else [{name: _plain(row, name) for name in names} for row in rows]
 

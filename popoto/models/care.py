@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from popoto.exceptions import ModelException, ReplyError
 from popoto.fields.sources import Index
-from popoto.models import companion_care
+from popoto.models import companion_care, hooks
 from popoto.models.change import KEEP, Change
 from popoto.models.companion_care import literal
 from popoto.models.options import Keyspace, Options
@@ -128,7 +128,7 @@ async def _reindexed(model: type[Model], keyspace: Keyspace, keys: list[bytes], 
         scores, expected = _scores(row)
         change = Change("reindex", row.pk, scores=scores, expected=expected, expiry=KEEP)
         told(row, change, keyspace)
-        calls.append(save_call(change, keyspace))
+        calls.append(save_call(change, keyspace, hooks.reindexing(row, change, keyspace.prefix)))
     done = 0
     for row, reply in zip(rows, await ask_all(calls, errors="return"), strict=True):
         if not isinstance(reply, ReplyError):

@@ -54,7 +54,7 @@ class Change:
 
 def shown(value: Any) -> str:
     """A value as an error names it, no longer than a line."""
-    text = repr(value)
+    text = " ".join(repr(value).split("\n"))
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
@@ -74,6 +74,11 @@ def checked(model: type[Model], one: Field[Any], value: Any, *, null_check: bool
     complaint = one.complaint(value, null_check=null_check)
     if complaint is not None:
         raise ModelException(f"{model.__name__}.{one.name} = {shown(value)} {complaint}")
+    if one.validates and not type(one).is_valid(one, value, null_check=null_check):
+        raise ModelException(
+            f"{model.__name__}.{one.name} = {shown(value)} is refused by {type(one).__name__}.is_valid: "
+            "give a value that it takes"
+        )
     return value
 
 

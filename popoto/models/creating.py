@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from popoto.exceptions import ModelException, ReplyError, StaleObjectError
+from popoto.models import hooks
 from popoto.models.change import prepared
 from popoto.models.reading import by_keys, row_steps, row_values
 from popoto.models.writing import key_bytes, refused, save, save_call, settle, told
@@ -41,7 +42,7 @@ async def get_or_create(
             raise
         return _agreed(model, found, fresh, lookup), False
     told(fresh, change, keyspace)
-    call = save_call(change, keyspace, fresh._extra_commands(change.key, keyspace.prefix, ()))
+    call = save_call(change, keyspace, hooks.saving(fresh, change, keyspace.prefix))
     reading = row_steps(meta, key_bytes(keyspace.prefix + change.key))
     written, *read = await ask_all([call, *reading], errors="return")
     if not isinstance(written, ReplyError):

@@ -7,6 +7,7 @@ from decimal import MAX_PREC, Context, Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from popoto.exceptions import ModelException, ReplyError
+from popoto.models import hooks
 from popoto.models.change import KEEP, Change, checked, shown
 from popoto.models.writing import key_bytes, refused, save_call
 from popoto.storage import Call, ask, layout
@@ -54,9 +55,9 @@ async def increment(instance: Model, name: str, delta: Any) -> Any:
     keyspace = instance._meta.keyspace(await layout())
     key = instance._redis_key or ""
     before = instance._raw.get(name)
-    if _fits_double(field, before, step):
+    if not field.hooked and _fits_double(field, before, step):
         change = Change("update", key, increments={name: (field.code, repr(step)), **_version(instance)}, expiry=KEEP)
-        call = save_call(change, keyspace)
+        call = save_call(change, keyspace, hooks.incrementing(instance, change, field, None, keyspace.prefix))
         try:
             raw, *version = await ask(Call(keyspace.scripts.increment, call.keys, call.args))
         except ReplyError as error:
@@ -67,8 +68,8 @@ async def increment(instance: Model, name: str, delta: Any) -> Any:
     # Computed here from what the instance knows, which the script compares with what is stored: one round trip, unless
     # another has changed it meanwhile.
     for _ in range(MOST_TRIES):
-        change = _computed(instance, field, before, step)
-        call = save_call(change, keyspace)
+        change, total = _computed(instance, field, before, step)
+        call = save_call(change, keyspace, hooks.incrementing(instance, change, field, total, keyspace.prefix))
         try:
             version = await ask(Call(keyspace.scripts.increment, call.keys, call.args))
         except ReplyError as error:
@@ -90,7 +91,8 @@ def _fits_double(field: Field[Any], before: bytes | None, step: Any) -> bool:
     return abs(step) < EXACT_INTEGERS and (not isinstance(known, int) or abs(known + step) < EXACT_INTEGERS)
 
 
-def _computed(instance: Model, field: Field[Any], before: bytes | None, step: Any) -> Change:
+def _computed(instance: Model, field: Field[Any], before: bytes | None, step: Any) -> tuple[Change, Any]:
+    """The change that the sum makes, and the sum."""
     known = field.decode(before) if before is not None else None
     known = field.type(0) if known is None else known
     total = _EXACT.add(known, step) if isinstance(known, Decimal) else known + step
@@ -105,7 +107,7 @@ def _computed(instance: Model, field: Field[Any], before: bytes | None, step: An
     score = field.score(total)
     scores = {} if score is None else {field.name: score}
     key = instance._redis_key or ""
-    return Change(
+    change = Change(
         "update",
         key,
         values={field.name: raw},
@@ -114,6 +116,7 @@ def _computed(instance: Model, field: Field[Any], before: bytes | None, step: An
         increments=_version(instance),
         expiry=KEEP,
     )
+    return change, total
 
 
 def _version(instance: Model) -> dict[str, tuple[str, str]]:

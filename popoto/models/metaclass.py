@@ -39,6 +39,7 @@ class ModelBase(type):
             fields["_auto_key"] = auto
         mixins = cast("type[Model]", made)
         made._meta = Options(name, fields, inherited_meta(bases, meta), mixins._companions(name), mixins._signals(name))
+        made._meta.model = made
         setattr(made, "_options", made._meta)  # noqa: B010
         setattr(made, "_ttl", made._meta.ttl)  # noqa: B010
         return made

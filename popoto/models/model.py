@@ -10,8 +10,9 @@ from popoto.exceptions import ModelException
 from popoto.fields import Field
 from popoto.fields.companions import Action, Companion
 from popoto.fields.signals import Signal
-from popoto.models import acting, change, incrementing, writing
+from popoto.models import acting, change, hooks, incrementing, writing
 from popoto.models.change import checked
+from popoto.models.dictionaries import AsDictionary
 from popoto.models.extras import Extra
 from popoto.models.key import DB_key
 from popoto.models.many import Many
@@ -22,7 +23,7 @@ from popoto.models.upkeep import Upkeep
 from popoto.storage import Connection, Op, async_enlist, connection, enlist
 
 
-class Model(Many, Upkeep, metaclass=ModelBase):
+class Model(Many, Upkeep, AsDictionary, metaclass=ModelBase):
     """A class whose instances are rows of a Redis or Valkey store.
 
     Public attributes are fields. Each instance is a hash at `ClassName:key1:key2...`, the values of the key fields in
@@ -85,6 +86,10 @@ class Model(Many, Upkeep, metaclass=ModelBase):
         """
         return ()
 
+    def _increment_commands(self, key: str, prefix: str, name: str, total: Any) -> Sequence[Extra]:
+        """As `_extra_commands`, for the step that adds to a field; the sum is None where only the server will know."""
+        return ()
+
     @classmethod
     def _companions(cls, model_name: str) -> Sequence[Companion]:
         """What the model's mixins keep beside each row; a mixin adds to what it inherits."""
@@ -105,7 +110,11 @@ class Model(Many, Upkeep, metaclass=ModelBase):
 
     @classmethod
     def _adds_commands(cls) -> bool:
-        return cls._extra_commands is not Model._extra_commands
+        return cls._extra_commands is not Model._extra_commands or bool(cls._meta.hooked)
+
+    @property
+    def _saved_field_values(self) -> dict[str, Any]:
+        return hooks.saved_values(self)
 
     @classmethod
     def _from_row(cls, key: str, names: Sequence[str], values: Sequence[bytes | None]) -> Self:
@@ -317,24 +326,6 @@ class Model(Many, Upkeep, metaclass=ModelBase):
         """
         change.expiry(self, new=True)
         return writing.is_valid(self, null_check)
-
-    def to_dict(self, include: Iterable[str] | None = None, exclude: Iterable[str] = ()) -> dict[str, Any]:
-        """The public fields' values by name.
-
-        Args:
-            include: only these fields.
-            exclude: not these.
-
-        Raises:
-            ModelException: when a name is no field.
-        """
-        meta = self._meta
-        chosen = list(meta.explicit_fields if include is None else include)
-        for name in (*chosen, *exclude):
-            if name not in meta.fields:
-                raise ModelException(f"{meta.model_name} has no field {name!r}{meta.near(name)}")
-        unwanted = set(exclude)
-        return {name: meta.fields[name].compared(self) for name in chosen if name not in unwanted}
 
     # -- reading
 

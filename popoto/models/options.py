@@ -69,8 +69,12 @@ class Options:
         self.name_bytes = tuple(name.encode() for name in self.fields)
         self.field_list = tuple(self.fields.values())
         # Most fields ask nothing by several keywords together.
-        self.gathering = tuple(field for field in self.field_list if type(field).gathered is not Field.gathered)
+        self.gathering = tuple(
+            field for field in self.field_list if field.searches or type(field).gathered is not Field.gathered
+        )
         self.renewing = tuple(field for field in self.field_list if field.renews)
+        self.hooked = tuple(field for field in self.field_list if field.hooked)
+        self.model: Any = None
         self.key_field_names = {name for name, field in self.fields.items() if field.key}
         self.auto_field_names = {name for name, field in self.fields.items() if field.auto}
         self.sorted_field_names = {name for name, field in self.fields.items() if _kind(field) == "Z"}

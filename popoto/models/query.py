@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from popoto.exceptions import QueryException
 from popoto.fields.expressions import Q
+from popoto.models.arrangement import Arrangement
 from popoto.models.asking import Asking
 from popoto.models.care import model_keys
 from popoto.models.reading import by_keys
@@ -29,7 +30,7 @@ class QueryAccess:
         return Query(owner)
 
 
-class Query(Asking[M]):
+class Query(Asking[M], Arrangement):
     """A query of one model. Methods that narrow it return a new one; its answer is fetched once and remembered.
 
     It is a sequence: `len`, indexes, slices, iteration and `in` work on the answer, `await` and `async for` fetch it
@@ -54,7 +55,9 @@ class Query(Asking[M]):
         wanted = parse.parse(self._model._meta, given, also)
         # A partition that is not named is refused here, not when the answer is looked at.
         self._planned(wanted)
-        return Query(self._model, replace(wanted, prefetch=self._wanted.prefetch), given, also)
+        kept = self._wanted
+        wanted = replace(wanted, prefetch=kept.prefetch, computed=kept.computed, tracks=kept.tracks)
+        return Query(self._model, wanted, given, also)
 
     def prefetch(self, *names: str) -> Query[M]:
         """The rows, with the rows that these relationships refer to, in the same round trip where that can be."""
@@ -64,8 +67,7 @@ class Query(Asking[M]):
                 raise QueryException(
                     f"{meta.model_name}.{name} is no relationship{meta.near(name, meta.relationship_field_names)}"
                 )
-        wanted = replace(self._wanted, prefetch=(*self._wanted.prefetch, *names))
-        return Query(self._model, wanted, self._given, self._also)
+        return self._with(replace(self._wanted, prefetch=(*self._wanted.prefetch, *names)))
 
     def exclude(self, *conditions: Q, **kwargs: Any) -> Query[M]:
         """The rows that do not satisfy all of these conditions and keywords together."""
@@ -110,7 +112,7 @@ class Query(Asking[M]):
 
     def exists(self, **kwargs: Any) -> bool:
         """Whether there is any row."""
-        return bool(self.filter(**kwargs, limit=1).all())
+        return bool(self._unsorted().filter(**kwargs, limit=1).all())
 
     def first(self) -> M | None:
         """The first row in the query's order, or None."""
@@ -141,7 +143,7 @@ class Query(Asking[M]):
         """
         if not isinstance(chunk, int) or isinstance(chunk, bool) or chunk < 1:
             raise QueryException(f"{self._model.__name__}: iterator(chunk={chunk!r}) needs a positive int")
-        if self._answer is not None or self._planned().wanted.order is not None:
+        if self._answer is not None or self._planned().wanted.order is not None or self._wanted.computed is not None:
             yield from self._rows()
             return
         gathering = self._model._run(self._gathering(chunk))
@@ -216,7 +218,7 @@ class Query(Asking[M]):
 
     async def async_exists(self, **kwargs: Any) -> bool:
         """`exists` for asyncio."""
-        return bool(await self.filter(**kwargs, limit=1))
+        return bool(await self._unsorted().filter(**kwargs, limit=1))
 
     async def async_first(self) -> M | None:
         """`first` for asyncio."""

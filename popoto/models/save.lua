@@ -254,7 +254,7 @@ if refusal then
 end
 
 -- Write: a full server refuses the first command, before anything has changed.
-run_extras(extras, present and 'update' or 'create')
+run_extras(extras, present and 'update' or 'create', sums[1] and value_text(increments[1].code, sums[1]))
 local created = 0
 local kept = {[RECEIPT] = write_tokens(tokens), [EXPIRY_MARK] = mark}
 if mode ~= 'replace' and (expiry == 'default' or expiry == 'keep') then

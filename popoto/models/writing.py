@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from popoto import clock
 from popoto.exceptions import ModelException, ReplyError, StaleObjectError
+from popoto.models import hooks
 from popoto.models.change import Change, check_all, encoded, prepared, shown
 from popoto.models.extras import Extra
 from popoto.models.extras import words as extra_words
@@ -80,7 +81,8 @@ async def save(
             skip_auto_now=skip_auto_now,
             migrate_key=migrate_key,
         )
-        extras = instance._extra_commands(change.key, keyspace.prefix, () if update_fields is None else names)
+        partial = () if update_fields is None else names
+        extras = hooks.saving(instance, change, keyspace.prefix, partial, ignore_errors=ignore_errors)
     except ModelException as error:
         if not ignore_errors:
             raise
@@ -160,7 +162,7 @@ async def delete(instance: Model) -> bool:
     meta = instance._meta
     keyspace = meta.keyspace(await layout())
     key = instance._redis_key or meta.row_key({name: getattr(instance, name) for name in meta.key_order})
-    extras = instance._extra_commands(key, keyspace.prefix, ())
+    extras = hooks.deleting(instance, key, keyspace.prefix)
     existed = bool(await ask(delete_call(key_bytes(keyspace.prefix + key), keyspace, extras)))
     instance.__dict__["_redis_key"] = None
     return existed

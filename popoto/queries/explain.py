@@ -9,7 +9,7 @@ from popoto.fields.sources import InCircle, InRange, InTexts
 from popoto.queries.fetch import PAGE_ROWS, page, select
 from popoto.queries.plan import Group, Plan, Referring, Sourced, range_words
 from popoto.queries.schema import Schema
-from popoto.queries.where import AllOf, AnyOf, Condition, Not, Related, Where
+from popoto.queries.where import AllOf, AnyOf, Asked, Condition, Not, OneOf, Related, Where
 from popoto.storage import layout
 
 _DRIVERS = {
@@ -62,6 +62,8 @@ def _lines(schema: Schema, query: Plan) -> Iterator[str]:
         yield f"order: walks {query.walk[0]} {'downward' if query.walk[1] else 'upward'} up to the limit"
     elif wanted.order is not None:
         yield f"order: by {wanted.order[0]}{' descending' if wanted.order[1] else ''}, after loading"
+    if wanted.computed is not None:
+        yield "order: by a function of each row, after loading all of them; then the limit"
     if wanted.limit is not None:
         yield f"limit: {wanted.limit}"
     yield f"rows decide: {'no, the indexes tell all' if query.exact else 'yes, each is compared after loading'}"
@@ -109,6 +111,10 @@ def _words(where: Where) -> str:
     if isinstance(where, Related):
         when = "in the same script" if where.nested else "first"
         return f"{where.field.name} refers to a {where.field.model.__name__} where {_words(where.where)}, found {when}"
+    if isinstance(where, Asked):
+        return f"{type(where.field).__name__}.filter_query gives it for {where.keywords!r:.60}, asked first"
+    if isinstance(where, OneOf):
+        return f"the key is one of {len(where.keys)}"
     joint = " and " if isinstance(where, AllOf) else " or "
     inner = joint.join(_words(branch) for branch in where.branches)
     return f"({inner})" if isinstance(where, AnyOf) else inner or "anything"

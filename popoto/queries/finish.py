@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-from popoto.queries.where import AllOf, Condition, Not, Related, Where
+from popoto.queries.where import AllOf, Asked, Condition, Not, OneOf, Related, Where
 
 T = TypeVar("T")
 
@@ -16,9 +16,11 @@ def satisfies(row: Any, where: Where) -> bool:
         return where.match.test(row._meta.fields[where.field].compared(row))
     if isinstance(where, Not):
         return not satisfies(row, where.branch)
+    if isinstance(where, OneOf):
+        return row.pk in where.keys
+    if isinstance(where, Asked) or (isinstance(where, Related) and not where.nested):
+        raise TypeError("what another query or a hook decides must be resolved before rows are compared")
     if isinstance(where, Related):
-        if not where.nested:
-            raise TypeError("a lookup through a relationship must be resolved before rows are compared")
         return True  # the script has confirmed it
     if isinstance(where, AllOf):
         return all(satisfies(row, branch) for branch in where.branches)

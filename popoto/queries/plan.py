@@ -6,13 +6,16 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from popoto.exceptions import QueryException
 from popoto.fields.sources import InCircle, Index, InRange, InSets, InTexts, Keyed, Source
 from popoto.keys import VALUES, spellings
 from popoto.queries.schema import Schema
-from popoto.queries.where import AllOf, AnyOf, Condition, Not, Related, Wanted, Where
+from popoto.queries.where import AllOf, AnyOf, Asked, Condition, Not, OneOf, Related, Wanted, Where
+
+# More names than this in one script would hold the server; the rows are compared after loading then.
+MOST_NAMED: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,10 @@ def _source(schema: Schema, where: Where, equal: Mapping[str, Any]) -> Sourced |
         return None
     if isinstance(where, Related):
         return _referring(where) if where.nested else None
+    if isinstance(where, Asked):
+        return None
+    if isinstance(where, OneOf):
+        return Sourced(Keyed(()), tuple(sorted(where.keys))) if len(where.keys) <= MOST_NAMED else None
     if isinstance(where, AnyOf):
         branches = [_source(schema, branch, equal) for branch in where.branches]
         known = tuple(branch for branch in branches if branch is not None)
@@ -141,7 +148,7 @@ def _exact(schema: Schema, where: Where, equal: Mapping[str, Any]) -> bool:
         return where.match.exact and (not keyed or _is_named(schema, equal))
     if isinstance(where, Related):
         return where.nested
-    if isinstance(where, Not):
+    if isinstance(where, Not | Asked | OneOf):
         return False
     known = {**equal, **equalities(where)} if isinstance(where, AllOf) else {}
     return all(_exact(schema, branch, known) for branch in where.branches)

@@ -33,6 +33,7 @@ class Schema(Protocol):
     listed: tuple[str, ...]
     connection: str | None
     gathering: tuple[Field[Any], ...]
+    model: Any
 
     def near(self, name: str, among: Iterable[str] | None = None) -> str:
         """A hint at the names nearest to a wrong one."""

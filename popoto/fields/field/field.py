@@ -16,6 +16,7 @@ from popoto.exceptions import ModelException
 from popoto.fields.companions import Companion
 from popoto.fields.conversion import convert
 from popoto.fields.expressions import Expression
+from popoto.fields.field.hooks import Hooks
 from popoto.fields.lookups import PLAIN, Lookup, set_lookups
 from popoto.fields.signals import Signal
 from popoto.fields.sources import Index, Match
@@ -45,7 +46,7 @@ def is_nan(value: Any) -> bool:
     return value.is_nan() if isinstance(value, Decimal) else isinstance(value, float) and math.isnan(value)
 
 
-class Field(Generic[T]):
+class Field(Hooks, Generic[T]):
     """An attribute that is stored in the model's hash.
 
     Args:
@@ -67,8 +68,6 @@ class Field(Generic[T]):
     """Whether the value is part of the row's key."""
     auto: bool = False
     """Whether a missing value is generated."""
-    renews: bool = False
-    """Whether `format_value_pre_save` may change the value."""
     apart: bool = False
     """Whether the value is kept beside the row's hash, in a list `key::name` that is read with the row."""
     tied_from: float = math.inf
@@ -189,7 +188,7 @@ class Field(Generic[T]):
         """The value of a new instance that was given none."""
         if callable(self.default):
             return self.default()
-        if isinstance(self.default, list | dict | set):
+        if isinstance(self.default, list | dict | set | tuple):
             return deepcopy(self.default)
         return self.default
 
@@ -229,10 +228,6 @@ class Field(Generic[T]):
     def compared(self, instance: Any) -> Any:
         """The instance's value as lookups compare it."""
         return getattr(instance, self.name)
-
-    def format_value_pre_save(self, value: Any, skip_auto_now: bool = False) -> Any:
-        """The value as it is to be saved: the place where a field renews itself."""
-        return value
 
     # -- indexes
 
