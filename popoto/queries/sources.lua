@@ -12,6 +12,7 @@
 --   about too many rows
 -- measured(source)       how many members it has at most, and the leaves to walk for them
 -- driver(root)           the sources to walk, and how many members they have at most
+-- walked_before(cursor)  the sources that the page before was taken from, if it was not walked in order
 -- flags(members, source) which of the members are in it, by their place
 -- filtered(root, walks, members)   the members that are in every source beyond those that are walked
 -- confirmed(source, row) whether a row's stored bytes say that it belongs where an index has it; row.key is its key
@@ -31,7 +32,8 @@ local function to_number(text)
 end
 
 local function new_tree(class_key)
-  return {class = {kind = 'S', keys = {class_key}, size = redis.call('SCARD', class_key)}, indexed = {}}
+  local class = {kind = 'S', keys = {class_key}, size = redis.call('SCARD', class_key), leaf = 0}
+  return {class = class, indexed = {}, leaves = {[0] = class}}
 end
 
 local whole = new_tree(KEYS[1])
@@ -79,6 +81,8 @@ local function take_source(tree)
     end
     return source
   end
+  source.leaf = #tree.leaves + 1
+  tree.leaves[source.leaf] = source
   if source.kind ~= 'K' then
     tree.indexed[#tree.indexed + 1] = source
   end
@@ -171,6 +175,15 @@ local function driver(root)
     end
   end
   return {root.class}, root.class.size
+end
+
+-- The sources that a page was taken from; nil for the first page and for a walk in order.
+local function walked_before(cursor)
+  local numbers, walks = string.match(cursor, '^([%d,]+) '), {}
+  for number in string.gmatch(numbers or '', '%d+') do
+    walks[#walks + 1] = whole.leaves[tonumber(number)]
+  end
+  return numbers and walks
 end
 
 local function between(source, score)
