@@ -271,6 +271,14 @@ def test_many_values_and_large_sets_come_in_pages(store: Any, monkeypatch: pytes
     assert len(Note.query.filter(mood__startswith="v", limit=30)) == 30
 
 
+def test_a_small_set_in_order_is_read_whole_whatever_its_rows_cost(store: Any):
+    Note.bulk_create([Note(day=None, title=f"t{n}", mood="m", code=f"c{n}", rank=-n) for n in range(450)])
+    store.native.delete("$Vals:Note")
+    found = Note.query.filter(mood="m", code__contains="c", title__startswith="t", order_by="rank", limit=2)
+    assert [row.title for row in found] == ["t449", "t448"]
+    assert Note.query.count(mood="m", code__contains="c4") == 61
+
+
 def test_the_asyncio_forms_answer_alike(store: Any):
     notes()
 

@@ -143,7 +143,8 @@ local function unseen(members, walking)
 end
 
 local everything, left_out = {}, false
-while walk.number <= #walks and looked < budget and (sorted or #found < most) do
+local tested_before = tested
+while walk.number <= #walks and (sorted or (looked + tested - tested_before < budget and #found < most)) do
   local walking = walk.number
   walk.number_of_chunk = walking
   local members, cost = next_chunk(walk)

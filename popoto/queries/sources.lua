@@ -198,11 +198,14 @@ end
 
 -- Whether the text of stored bytes is wanted; nil where they do not tell.
 local function text_holds(source, raw)
-  local part = raw and raw ~= NIL and value_text(source.index.code, raw)
-  if part then
-    return text_matches(source, part_text(part))
+  if raw == NIL then
+    return false
   end
-  return raw == NIL and false or nil
+  local text = raw and plain_text(source.index.code, raw)
+  if text then
+    return text_matches(source, text)
+  end
+  return nil
 end
 
 -- Whether a row's only key value may have the wanted text; 1.x did not mark a literal `{&#58;}`.
@@ -212,6 +215,9 @@ local function name_holds(source, member)
     or (string.find(part, '{&#58;}', 1, true) and text_matches(source, (string.gsub(part, '/(.)', '%1'))))
 end
 
+-- What tests of rows have cost so far, as the members of a set or sorted set that could be looked at instead.
+local tested = 0
+
 -- Which of the members are in a source, by their place.
 local function flags(members, source)
   local good = {}
@@ -220,6 +226,7 @@ local function flags(members, source)
       good[place] = source.has[member]
     end
   elseif source.kind == 'T' then
+    tested = tested + (source.named and 2 or 6) * #members
     for place, member in ipairs(members) do
       if source.named then
         good[place] = name_holds(source, member)
@@ -229,6 +236,7 @@ local function flags(members, source)
     end
   elseif source.by_name then
     -- Rows are fewer than sets here.
+    tested = tested + 6 * #members
     for place, member in ipairs(members) do
       local key = entry_keys(source.index, read_row(member, source.own))
       good[place] = key and source.has[key]
@@ -324,7 +332,7 @@ local function keys_of(tree)
   local walk = new_walk(walks, '', CHUNK)
   while walk.number <= #walks do
     local members, cost = next_chunk(walk)
-    looked = looked + math.max(cost, #members)
+    looked = looked + math.max(cost, 7 * #members)
     for _, member in ipairs(filtered(tree.root, walks, members)) do
       local row = not had[member] and row_under(member, tree)
       had[member] = true
@@ -332,7 +340,7 @@ local function keys_of(tree)
         found[#found + 1] = member
       end
     end
-    if #found > MOST_RELATED or (looked >= MOST_LOOKED and walk.number <= #walks) then
+    if #found > MOST_RELATED or (looked + tested >= MOST_LOOKED and walk.number <= #walks) then
       return nil
     end
   end
