@@ -41,6 +41,19 @@ _COMPOSITE: Final = ("C", "c")
 _FAMILIES: Final = {"Z": "sorted_fields", "G": "geo_fields"}
 
 
+class _Looked:
+    """Tells how many entries were looked at so far."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self._progress = progress
+        self._seen = 0
+
+    def __call__(self, more: int) -> None:
+        self._seen += more
+        if self._progress is not None:
+            self._progress(self._seen)
+
+
 async def examine(model: type[Model], batch_size: int, *, removing: bool, progress: Progress | None) -> dict[str, Any]:
     """Count the entries that no row has, by index family, and remove them when asked."""
     meta = model._meta
@@ -51,11 +64,11 @@ async def examine(model: type[Model], batch_size: int, *, removing: bool, progre
     size = min(batch_size, MOST_MEMBERS)
     report: dict[str, Any] = {name: {} for name in ("key_fields", "indexed_fields", "sorted_fields", "geo_fields")}
     report = {"class_set": 0, **report, "composite_indexes": {}}
-    seen = 0
     expired = set() if removing else await _expired(keyspace)
 
+    looked = _Looked(progress)
+
     async def strays_of(key: bytes, index: Index | None) -> int:
-        nonlocal seen
         strays, cursor = 0, 0
         while True:
             members, cursor, ended = await _members(key, index, cursor, size)
@@ -67,9 +80,7 @@ async def examine(model: type[Model], batch_size: int, *, removing: bool, progre
                 # What the ledger will take out is no stray: a query or a count does not see it already.
                 strays += sum(1 for member in found if member not in expired)
                 cursor -= len(found) if removing and _is_sorted(index) else 0
-                seen += len(some)
-                if progress is not None:
-                    progress(seen)
+                looked(len(some))
             if ended:
                 return strays
 
@@ -79,7 +90,7 @@ async def examine(model: type[Model], batch_size: int, *, removing: bool, progre
         count = 0
         for start in range(0, len(keys), MOST_KEYS):
             count += sum(await together([strays_of(key, index) for key in keys[start : start + MOST_KEYS]]))
-        count += await _stray_values(meta, keyspace, index, size, removing=removing)
+        count += await _stray_values(meta, keyspace, index, size, looked, removing=removing)
         if index.kind in _COMPOSITE:
             report["composite_indexes"][index.base(meta.model_name)] = count
             continue
@@ -209,7 +220,9 @@ async def _expired(keyspace: Keyspace) -> set[bytes]:
             return expired
 
 
-async def _stray_values(meta: Options, keyspace: Keyspace, index: Index, size: int, *, removing: bool) -> int:
+async def _stray_values(
+    meta: Options, keyspace: Keyspace, index: Index, size: int, looked: Progress, *, removing: bool
+) -> int:
     """How many values a list has without a set."""
     if index.kind in _COMPOSITE or index.field not in meta.listed:
         return 0
@@ -224,6 +237,7 @@ async def _stray_values(meta: Options, keyspace: Keyspace, index: Index, size: i
             Call(CLEAN_VALUES if removing else CHECK_VALUES, [key], [int(removing), len(values), *values, *words])
         )
         strays += some
+        looked(len(values))
         place += len(values) - (some if removing else 0)
 
 
