@@ -12,6 +12,7 @@ from proxy import Proxy
 from stored import keyspace, stray_entries
 
 from popoto import (
+    CoOccurrenceField,
     IndexedField,
     KeyField,
     Model,
@@ -55,6 +56,11 @@ def cellars() -> None:
     Bottle.bulk_create([Bottle(number=number, wine=f"Wine:{number}", cellar=cellar) for number in range(5)])
     # Every script of theirs is known to the server.
     Bottle.query.prefetch("wine").all()
+
+
+class Pairing(Model):
+    name = KeyField()
+    near: Any = CoOccurrenceField()
 
 
 def new(**more: Any) -> dict[str, Any]:
@@ -254,6 +260,42 @@ TABLE: dict[str, tuple[Callable[[Connection], Any], Callable[[Any], Any], Callab
         lambda store: Wine.query.filter(grape="merlot"),
         lambda it: (len(it), it[0], list(it), bool(it)),
         lambda it: it._awaited(),
+        1,
+    ),
+    "link": (
+        lambda store: Pairing.near.link(Pairing, "a", "c"),
+        lambda it: Pairing.near.link(Pairing, "a", "b"),
+        lambda it: Pairing.near.async_link(Pairing, "a", "b"),
+        1,
+    ),
+    "strengthen": (
+        lambda store: Pairing.near.link(Pairing, "a", "c"),
+        lambda it: Pairing.near.strengthen(Pairing, "a", "b"),
+        lambda it: Pairing.near.async_strengthen(Pairing, "a", "b"),
+        1,
+    ),
+    "unlink": (
+        lambda store: Pairing.near.link(Pairing, "a", "c"),
+        lambda it: Pairing.near.unlink(Pairing, "a", "b"),
+        lambda it: Pairing.near.async_unlink(Pairing, "a", "b"),
+        1,
+    ),
+    "weaken_all": (
+        lambda store: Pairing.near.link(Pairing, "a", "c"),
+        lambda it: Pairing.near.weaken_all(Pairing, "a"),
+        lambda it: Pairing.near.async_weaken_all(Pairing, "a"),
+        1,
+    ),
+    "get_linked": (
+        lambda store: Pairing.near.link(Pairing, "a", "c"),
+        lambda it: Pairing.near.get_linked(Pairing, "a"),
+        lambda it: Pairing.near.async_get_linked(Pairing, "a"),
+        1,
+    ),
+    "propagate": (
+        lambda store: Pairing.near.link(Pairing, "a", "c"),
+        lambda it: Pairing.near.propagate(Pairing, ["a"]),
+        lambda it: Pairing.near.async_propagate(Pairing, ["a"]),
         1,
     ),
 }

@@ -2,7 +2,7 @@
 -- A prelude: it needs take(), text_of() and read_row() of entries.lua. The fragments of the model's companions follow it.
 --
 -- take_companions()   their number; of each kind, name, 1 for bare parts; number of stores, and of each kind (H, Z, S,
---   K or L), before and after; number of partitions, and of each field and code; number of further fields, and the fields;
+--   K, L or F), before and after; number of partitions, and of each field and code; number of further fields, and the fields;
 --   number of settled words and the words; number of said words and the words, or '-' when the save says nothing.
 -- Each is a table: kind, name, stores, partitions, fields, settled, said (nil for nothing).
 --
@@ -169,7 +169,7 @@ local function companion_dropped(one, key, place)
   for number, store in ipairs(one.stores) do
     if store.kind == 'K' or store.kind == 'L' then
       redis.call('DEL', store_key(one, number, place, key))
-    else
+    elseif store.kind ~= 'F' then
       redis.call(TAKES[store.kind], store_key(one, number, place, key), key)
     end
   end
