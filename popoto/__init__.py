@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         AutoKeyField,
         BooleanField,
         BytesField,
+        ConfidenceField,
         DateField,
         DatetimeField,
         DecimalField,
@@ -49,8 +50,13 @@ if TYPE_CHECKING:
         UniqueField,
         UniqueKeyField,
     )
+    from popoto.fields.access_tracker import AccessTrackerMixin
     from popoto.fields.constants import Defaults, InteractionWeight, TemporalPeriod
     from popoto.fields.expressions import CombinedExpression, Expression, Q
+    from popoto.fields.observation import ObservationProtocol
+    from popoto.fields.prediction_ledger import PredictionLedgerMixin
+    from popoto.fields.recall_proposal import RecallProposal
+    from popoto.fields.write_filter import WriteFilterMixin
     from popoto.models import DB_key, Model, ModelBase, Query
     from popoto.monitoring import enable_error_reporting
     from popoto.pubsub import Publisher, Subscriber
@@ -82,6 +88,7 @@ _HOMES = {
         "AutoKeyField",
         "BooleanField",
         "BytesField",
+        "ConfidenceField",
         "DateField",
         "DatetimeField",
         "DecimalField",
@@ -103,6 +110,7 @@ _HOMES = {
         "UniqueField",
         "UniqueKeyField",
     ),
+    "popoto.fields.access_tracker": ("AccessTrackerMixin",),
     "popoto.fields.constants": (
         "Defaults",
         "InteractionWeight",
@@ -113,6 +121,10 @@ _HOMES = {
         "Expression",
         "Q",
     ),
+    "popoto.fields.observation": ("ObservationProtocol",),
+    "popoto.fields.prediction_ledger": ("PredictionLedgerMixin",),
+    "popoto.fields.recall_proposal": ("RecallProposal",),
+    "popoto.fields.write_filter": ("WriteFilterMixin",),
     "popoto.models": (
         "DB_key",
         "Model",
@@ -176,6 +188,7 @@ _MODULES = frozenset({"exceptions", "fields", "keys", "models", "pubsub", "queri
 
 __all__ = [
     "POPOTO_REDIS_DB",
+    "AccessTrackerMixin",
     "AutoKeyField",
     "BackendError",
     "BadURL",
@@ -183,6 +196,7 @@ __all__ = [
     "BytesField",
     "CapabilityError",
     "CombinedExpression",
+    "ConfidenceField",
     "Connection",
     "CrossSlot",
     "DB_key",
@@ -205,13 +219,16 @@ __all__ = [
     "Model",
     "ModelBase",
     "ModelException",
+    "ObservationProtocol",
     "OutcomeUnknown",
     "Pipeline",
+    "PredictionLedgerMixin",
     "Publisher",
     "PublisherException",
     "Q",
     "Query",
     "QueryException",
+    "RecallProposal",
     "Relationship",
     "ReplyError",
     "RoundTrips",
@@ -230,6 +247,7 @@ __all__ = [
     "Unavailable",
     "UniqueField",
     "UniqueKeyField",
+    "WriteFilterMixin",
     "__version__",
     "configure",
     "connect",

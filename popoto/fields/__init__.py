@@ -1,6 +1,7 @@
 """Field types, one room each."""
 
 from popoto.fields.auto_key_field import AutoKeyField
+from popoto.fields.confidence_field import ConfidenceField
 from popoto.fields.datetime_field import DatetimeField
 from popoto.fields.field import Field
 from popoto.fields.geo_field import GeoField
@@ -30,6 +31,7 @@ __all__ = [
     "AutoKeyField",
     "BooleanField",
     "BytesField",
+    "ConfidenceField",
     "DateField",
     "DatetimeField",
     "DecimalField",

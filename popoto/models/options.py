@@ -12,6 +12,8 @@ from typing import Any, Final
 from popoto.exceptions import ModelException
 from popoto.fields import Field
 from popoto.fields.companions import Companion
+from popoto.fields.outcomes import OUTCOMES
+from popoto.fields.recall_proposal import proposals
 from popoto.fields.signals import Signal
 from popoto.fields.sources import Index
 from popoto.keys import CLASS_SET, COMPOSITE, EXPIRY_LEDGER, EXPIRY_RECEIPTS, part, spellings
@@ -60,6 +62,8 @@ class Options:
         meta: Mapping[str, Any],
         companions: Iterable[Companion] = (),
         signals: Mapping[str, Signal] = MappingProxyType({}),
+        *,
+        observed: bool = False,
     ) -> None:
         self.model_name = model_name
         self.explicit_fields = {name: field for name, field in fields.items() if not name.startswith("_")}
@@ -94,6 +98,11 @@ class Options:
         self.row_indexes = self._row_indexes()
         own = [one for field in self.field_list for one in field.companions(model_name)]
         self.companions: tuple[Companion, ...] = (*own, *companions)
+        # Whether an outcome changes anything that the rows keep: then their proposals are kept with them.
+        self.observed = observed or any(field.outcome_actions(one) for field in self.field_list for one in OUTCOMES)
+        if self.observed:
+            self.companions += (proposals(model_name),)
+        self._check_companions()
         self.scripts = row_scripts(one.fragment for one in self.companions)
         self.signals: dict[str, Signal] = dict(signals)
         for field in self.field_list:
@@ -117,6 +126,19 @@ class Options:
                     raise ModelException(
                         f"{self.model_name}.{field.name}: partition_by names {name!r}, "
                         f"which is no field{self.near(name)}"
+                    )
+
+    def _check_companions(self) -> None:
+        for one in self.companions:
+            for name in one.partitions:
+                if name not in self.fields:
+                    raise ModelException(
+                        f"{self.model_name}.{one.name}: partition_by names {name!r}, which is no field{self.near(name)}"
+                    )
+                if self.fields[name].code == "x":
+                    raise ModelException(
+                        f"{self.model_name}.{one.name}: partition_by names {name!r}, whose "
+                        f"{self.fields[name].type.__name__} has no one text: name a number, text, date or relationship"
                     )
 
     def _check_version(self) -> None:

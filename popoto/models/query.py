@@ -70,7 +70,8 @@ class Query(Generic[M]):
         wanted = parse.parse(self._model._meta, given, also)
         # A partition that is not named is refused here, not when the answer is looked at.
         self._planned(wanted)
-        return Query(self._model, replace(wanted, prefetch=self._wanted.prefetch), given, also)
+        kept = replace(wanted, prefetch=self._wanted.prefetch, tracks=self._wanted.tracks)
+        return Query(self._model, kept, given, also)
 
     def prefetch(self, *names: str) -> Query[M]:
         """The rows, with the rows that these relationships refer to loaded in one further round trip each."""
@@ -82,6 +83,10 @@ class Query(Generic[M]):
                 )
         wanted = replace(self._wanted, prefetch=(*self._wanted.prefetch, *names))
         return Query(self._model, wanted, self._given, self._also)
+
+    def no_track(self) -> Query[M]:
+        """The same rows, whose reading is not noted by a model that notes reads."""
+        return Query(self._model, replace(self._wanted, tracks=False), self._given, self._also)
 
     def exclude(self, *conditions: Q, **kwargs: Any) -> Query[M]:
         """The rows that do not satisfy all of these conditions and keywords together."""
@@ -118,7 +123,7 @@ class Query(Generic[M]):
 
     def get_many(self, redis_keys: Iterable[str | bytes], skip_none: bool = False) -> list[M | None]:
         """The rows with these keys, in their order, None for one that is missing, unless it is to be skipped."""
-        return self._model._run(by_keys(self._model, redis_keys, skip_none))  # type: ignore[no-any-return]
+        return self._model._run(self._by_keys(redis_keys, skip_none))  # type: ignore[no-any-return]
 
     def count(self, **kwargs: Any) -> int:
         """How many rows there are; nothing is loaded where the indexes tell. A limit bounds it."""
@@ -126,7 +131,7 @@ class Query(Generic[M]):
 
     def exists(self, **kwargs: Any) -> bool:
         """Whether there is any row."""
-        return bool(self.filter(**kwargs, limit=1).all())
+        return bool(self.filter(**kwargs, limit=1).no_track().all())
 
     def first(self) -> M | None:
         """The first row in the query's order, or None."""
@@ -155,13 +160,11 @@ class Query(Generic[M]):
         gathering = self._model._run(self._gathering(chunk))
         left = self._wanted.limit
         while not gathering.ended and left != 0:
-            for row in self._model._run(gathering.page()):
+            page = self._model._run(self._paged(gathering, left))
+            for row in page:
                 gathering.found.pop(row.pk, None)
-                if left is not None:
-                    if left == 0:
-                        return
-                    left -= 1
                 yield row
+            left = None if left is None else left - len(page)
 
     def update(self, **updates: Any) -> int:
         """Give every row new values, in one round trip a batch after the rows were fetched.
@@ -218,7 +221,7 @@ class Query(Generic[M]):
 
     async def async_get_many(self, redis_keys: Iterable[str | bytes], skip_none: bool = False) -> list[M | None]:
         """`get_many` for asyncio."""
-        return await self._model._arun(by_keys(self._model, redis_keys, skip_none))  # type: ignore[no-any-return]
+        return await self._model._arun(self._by_keys(redis_keys, skip_none))  # type: ignore[no-any-return]
 
     async def async_count(self, **kwargs: Any) -> int:
         """`count` for asyncio."""
@@ -226,7 +229,7 @@ class Query(Generic[M]):
 
     async def async_exists(self, **kwargs: Any) -> bool:
         """`exists` for asyncio."""
-        return bool(await self.filter(**kwargs, limit=1))
+        return bool(await self.filter(**kwargs, limit=1).no_track())
 
     async def async_first(self) -> M | None:
         """`first` for asyncio."""
@@ -301,7 +304,7 @@ class Query(Generic[M]):
 
     def _fresh(self) -> Query[M]:
         """The same query without its remembered answer, for a verb that writes."""
-        return Query(self._model, replace(self._wanted, values=None), self._given, self._also)
+        return Query(self._model, replace(self._wanted, values=None, tracks=False), self._given, self._also)
 
     async def _gathering(self, chunk: int) -> run.Gathering:
         planned = self._planned(await related.resolved(self._wanted))
@@ -316,12 +319,31 @@ class Query(Generic[M]):
             wanted = replace(wanted, order=parse.order(meta, meta.order_by))
         return plan(meta, wanted)
 
+    async def _paged(self, gathering: run.Gathering, most: int | None) -> list[M]:
+        return await self._noted((await gathering.page())[:most])
+
+    async def _by_keys(self, redis_keys: Iterable[str | bytes], skip_none: bool) -> list[M | None]:
+        rows = await by_keys(self._model, redis_keys, skip_none)
+        await self._noted([row for row in rows if row is not None])
+        return rows
+
+    async def _noted(self, rows: list[M]) -> list[M]:
+        """The rows of an answer, noted as read where their model does that: the last step of every answer."""
+        noting = self._model._read(rows) if self._wanted.tracks else None
+        if noting is not None:
+            await noting
+        return rows
+
     async def _fetching(self) -> list[Any]:
+        rows = await self._fetched()
+        names = self._wanted.values
+        return await self._noted(rows) if not names else [{name: _plain(row, name) for name in names} for row in rows]
+
+    async def _fetched(self) -> list[M]:
         planned = self._planned(await related.resolved(self._wanted))
         rows = await run.rows(self._model._meta, planned, self._model._from_row)
         await creating.prefetch(self._model, rows, self._wanted.prefetch)
-        names = self._wanted.values
-        return rows if not names else [{name: _plain(row, name) for name in names} for row in rows]
+        return rows
 
     def _counting(self, kwargs: dict[str, Any]) -> Op[int]:
         return (self.filter(**kwargs) if kwargs else self)._counted()
@@ -337,7 +359,7 @@ class Query(Generic[M]):
         return total if limit is None else min(total, limit)
 
     async def _one(self) -> M | None:
-        return await self._getting(None, None, {})
+        return await self.no_track()._getting(None, None, {})
 
     def _named_keys(self) -> list[str]:
         """The keys that the row can have when every key value is given: the canonical one, then 1.x's spellings."""
@@ -356,12 +378,13 @@ class Query(Generic[M]):
             where = (await related.resolved(query._wanted)).where
             rows = [row for row in found if row and satisfies(row, where)]
         else:
-            rows = await query.filter(limit=2)._fetching()
+            rows = await query.filter(limit=2)._fetched()
         if len(rows) > 1:
             raise QueryException(
                 f"{self._model.__name__}: get({', '.join(query._given) or ''}) found more than one row; "
                 "narrow it, or use filter()"
             )
+        await self._noted(rows)
         return rows[0] if rows else None
 
 

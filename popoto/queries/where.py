@@ -84,6 +84,7 @@ class Wanted:
         limit: the most rows to return; None for all.
         values: the names to return as dictionaries; None for instances.
         prefetch: the relationships whose rows are loaded too.
+        tracks: whether a model that notes reads notes these.
     """
 
     where: AllOf = AllOf()
@@ -91,3 +92,4 @@ class Wanted:
     limit: int | None = None
     values: tuple[str, ...] | None = None
     prefetch: tuple[str, ...] = ()
+    tracks: bool = True

@@ -16,8 +16,8 @@ _FRAGMENTS = re.compile(r"^-- fragments$", re.MULTILINE)
 class Script(Generic[R_co]):
     """A `.lua` file: its text, its digest, and what a caller gets back.
 
-    A line `-- include: package file.lua` is replaced with that file, so that one prelude serves many scripts; a line
-    `-- fragments` with the files that this script is made with.
+    A line `-- include: package file.lua` is replaced with that file, the first time that it is named, so that one
+    prelude serves many scripts and fragments; a line `-- fragments` with the files that this script is made with.
 
     Attributes:
         name: identifies the script to backends that bring an implementation of their own.
@@ -54,7 +54,7 @@ class Script(Generic[R_co]):
     @property
     def text(self) -> str:
         if self._text is None:
-            self._text = _source(self.package, self.file, self.fragments)
+            self._text = _source(self.package, self.file, self.fragments, set())
         return self._text
 
     @property
@@ -67,7 +67,11 @@ class Script(Generic[R_co]):
         return f"<Script {self.name}>"
 
 
-def _source(package: str, file: str, fragments: Sequence[tuple[str, str]] = ()) -> str:
+def _source(package: str, file: str, fragments: Sequence[tuple[str, str]], known: set[tuple[str, str]]) -> str:
+    """A file with what it includes; what is known was included before, and is not again."""
+    if (package, file) in known:
+        return ""
+    known.add((package, file))
     text = (files(package) / file).read_text(encoding="utf-8")
     text = _FRAGMENTS.sub("\n".join(f"-- include: {owner} {name}" for owner, name in fragments), text)
-    return _INCLUDE.sub(lambda found: _source(found[1], found[2]), text)
+    return _INCLUDE.sub(lambda found: _source(found[1], found[2], (), known), text)
