@@ -84,7 +84,7 @@ READS: dict[str, Any] = {
     "get by a value": lambda: Memory.query.get(group="g", name__startswith="a"),
     "get by key": lambda: Memory.query.get(redis_key="Memory:a"),
     "load": lambda: Memory.load(name="a"),
-    "get_many": lambda: Memory.query.get_many(["Memory:a", "Memory:none"]),
+    "get_many": lambda: Memory.query.get_many(["Memory:a", "Memory:none", "Memory:a"]),
     "filter and all": lambda: Memory.query.filter(group="g").all(),
     "all": lambda: Memory.query.all(),  # D24: 1.x did not stage these
     "first": lambda: Memory.query.filter(group="g").order_by("name").first(),

@@ -3,6 +3,7 @@
 -- plain text as 1.x has them, and `staged_more`, how many staged moments the list had no room for; 4 the sorted set of
 -- rows by confirmed reads.
 -- acts: stage(moment, most); confirm(most) -> how many; discard(); count(), last() -> as stored, nil for none.
+-- include: popoto.fields.access_tracker staging.lua
 do
   local function confirm(one, event, words)
     local staged, log = store_key(one, 1, event.to, event.key), store_key(one, 2, event.to, event.key)
@@ -37,12 +38,8 @@ do
     end,
     acts = {
       stage = function(one, event, words)
-        local staged = store_key(one, 1, event.to, event.key)
-        local more = redis.call('RPUSH', staged, words[1]) - words[2]
-        if more > 0 then
-          redis.call('LTRIM', staged, -words[2], -1)
-          redis.call('HINCRBY', store_key(one, 3, event.to, event.key), 'staged_more', more)
-        end
+        local staged, meta = store_key(one, 1, event.to, event.key), store_key(one, 3, event.to, event.key)
+        stage_read(staged, meta, words[1], tonumber(words[2]))
       end,
       confirm = confirm,
       discard = function(one, event)

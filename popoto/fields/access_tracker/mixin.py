@@ -10,14 +10,16 @@ from popoto import clock
 from popoto.exceptions import Denied, ModelException, OutOfMemory, ReadOnly, StaleObjectError
 from popoto.fields.companions import Action, Companion, Fragment, Store
 from popoto.fields.signals import Signal
-from popoto.storage import Op, together
+from popoto.storage import Call, Op, Script, ask_all, layout
 from popoto.storage.drivers.aio import in_event_loop
 
 R = TypeVar("R")
 NAME: Final = "AccessTrackerMixin"
 FRAGMENT: Final = Fragment("access", "popoto.fields.access_tracker")
-# Rows whose reads are noted in one round trip.
-MOST_AT_ONCE: Final = 1_000
+STAGE: Final = Script("popoto.stage_reads", "popoto.fields.access_tracker", "stage.lua", shape=int, writes=True)
+# Rows whose reads are noted in one step, and steps in one round trip.
+MOST_ROWS: Final = 200
+MOST_STEPS: Final = 50
 _PROMOTING: Final = ("acted", "used")
 _logger: Final = logging.getLogger("popoto.fields")
 _refusals: Final[set[type[Exception]]] = set()
@@ -72,7 +74,7 @@ class AccessTrackerMixin:
     @classmethod
     def _read(cls, rows: Iterable[Any]) -> Op[None] | None:
         listed = list(rows)
-        return _staged(listed, cls._staging()) if cls._track_reads and listed else None
+        return _staged(cls, listed) if cls._track_reads and listed else None
 
     @classmethod
     def _staging(cls) -> Action:
@@ -195,14 +197,20 @@ async def _looked(instance: Any, verb: str) -> Any:
     return reply
 
 
-async def _staged(rows: Sequence[Any], staging: Action) -> None:
+async def _staged(model: Any, rows: Sequence[Any]) -> None:
     """Note the reads of an answer; what a server refuses is logged once."""
-    for start in range(0, len(rows), MOST_AT_ONCE):
-        plans = [row._acting([staging]) for row in rows[start : start + MOST_AT_ONCE]]
-        for reply in await together(plans, errors="return"):
+    prefix = model._meta.keyspace(await layout()).prefix
+    words = [*model._staging().words, *(f"{prefix}$AT:{model._meta.model_name}:{one}" for one in ("staged", "meta"))]
+    keys = list(dict.fromkeys((prefix + row.pk).encode("utf-8", "surrogateescape") for row in rows))
+    calls = [
+        Call(STAGE, keys[start : start + 1], [*words, *keys[start : start + MOST_ROWS]])
+        for start in range(0, len(keys), MOST_ROWS)
+    ]
+    for start in range(0, len(calls), MOST_STEPS):
+        for reply in await ask_all(calls[start : start + MOST_STEPS], errors="return"):
             if isinstance(reply, ReadOnly | OutOfMemory | Denied):
                 _log_once(reply)
-            elif isinstance(reply, Exception) and not isinstance(reply, StaleObjectError):
+            elif isinstance(reply, Exception):
                 raise reply
 
 

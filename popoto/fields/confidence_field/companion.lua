@@ -76,6 +76,10 @@ do
   end
 
   local function save(one, event)
+    if event.op == 'update' and not event.changed[one.name]
+      and redis.call('HEXISTS', store_key(one, 1, event.to, event.key), event.key) == 1 then
+      return
+    end
     local entry = known(one, event)
     if event.op == 'reindex' and not entry then
       entry = brought_over(one, event)
