@@ -64,12 +64,14 @@ def test_every_staged_read_counts_and_the_lists_stay_bounded(store: Connection, 
     assert plain.llen("$AT:Few:staged:Few:a") == 3  # D24: the list had no bound
     assert (few.confirm_access(), few.access_count, few.confirm_access()) == (8, 8, 0)
     assert plain.llen("$AT:Few:access_log:Few:a") == 3
+    few.on_read()
+    assert (few.confirm_access(), few.access_count) == (1, 9)
     for _ in range(5):
         few.on_read()
     few.discard_staged_access()
     assert few.confirm_access() == 0
     few.on_read()
-    assert (few.confirm_access(), few.access_count) == (1, 9)
+    assert (few.confirm_access(), few.access_count) == (1, 10)
 
 
 def test_what_1x_has_staged_is_confirmed_whole(store: Connection, plain: Any) -> None:
@@ -169,7 +171,17 @@ def test_a_row_that_is_not_stored_gets_nothing(store: Connection, plain: Any) ->
     memory.save()
     memory.delete()
     memory.on_read()
+    # It was deleted between the answer and the note that it was read.
+    noting = Memory._read([memory])
+    assert noting is not None
+    Memory._run(noting)
     assert keyspace(plain) == {}
+
+
+def test_staged_reads_expire_with_their_row(store: Connection, plain: Any) -> None:
+    Memory.create(name="a", group="g", _ttl=100)
+    Memory.query.filter(group="g").all()
+    assert 0 < plain.ttl("$AT:Memory:staged:Memory:a") <= 100
 
 
 def test_reads_follow_a_rename_and_leave_with_the_row(store: Connection, plain: Any) -> None:

@@ -289,6 +289,14 @@ def test_a_signal_writes_an_entry_to_the_rows_event_stream(store: Connection, pl
     assert [(one[b"op"], one[b"changed_fields"]) for one in entries] == [(b"create", b""), (b"update", b"certainty")]
 
 
+def test_nothing_is_added_to_a_confidence(store: Connection, plain: Any) -> None:
+    belief = Belief.create(name="a")
+    before = keyspace(plain)
+    with pytest.raises(TypeError, match="ConfidenceField, to which nothing is added"):
+        belief.atomic_increment("certainty", 0.1)
+    assert keyspace(plain) == before
+
+
 @pytest.mark.parametrize("signal", ["x", math.nan, -0.1, 1.1, math.inf, [], object()])
 def test_a_signal_outside_0_to_1_is_refused(fake: Connection, signal: Any) -> None:
     with pytest.raises(ValueError, match="certainty: the signal"):

@@ -89,8 +89,8 @@ do
       if event.op == 'reindex' or event.after[one.name] ~= float_bytes(entry.confidence) then
         keep(one, event, entry)
       end
-    elseif one.said then
-      keep(one, event, prior(one, event, one.said[1]))
+    elseif one.said or assigned then
+      keep(one, event, prior(one, event, one.said and one.said[1] or entry and entry.confidence or 0.5))
     end
   end
 

@@ -35,6 +35,7 @@ class ConfidenceField(Field[float]):
     """
 
     types = (float,)
+    summed = False
 
     def __init__(
         self,

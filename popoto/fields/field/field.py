@@ -67,6 +67,8 @@ class Field(Generic[T]):
     """Whether the value is part of the row's key."""
     auto: bool = False
     """Whether a missing value is generated."""
+    summed: bool = True
+    """Whether a number may be added to the stored value; a field whose value is moved otherwise says no."""
     renews: bool = False
     """Whether `format_value_pre_save` may change the value."""
     nothing: ClassVar[Any] = None
