@@ -2,6 +2,7 @@
 
 from popoto.fields.auto_key_field import AutoKeyField
 from popoto.fields.co_occurrence_field import CoOccurrenceField
+from popoto.fields.confidence_field import ConfidenceField
 from popoto.fields.dataframe_field import DataFrameField
 from popoto.fields.datetime_field import DatetimeField
 from popoto.fields.field import Field
@@ -33,6 +34,7 @@ __all__ = [
     "BooleanField",
     "BytesField",
     "CoOccurrenceField",
+    "ConfidenceField",
     "DataFrameField",
     "DateField",
     "DatetimeField",

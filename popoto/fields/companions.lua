@@ -9,11 +9,14 @@
 -- companion_kinds[kind]   what a fragment may define, each optional:
 --   look(one, event)       an error text that refuses the save, before anything is written
 --   save(one, event)       after the row was written and the stores were moved
+--   leave(one, key, place) the row is going; its stores are still there
 --   drop(one, key, place)  the row is gone; its stores were cleared
 --   move(one, from_key, to_key, from, to)   instead of moving the stores
 --   acts[verb](one, event, words)           a reply; the row exists; called by act.lua
 -- event: op (create, update or reindex), key, former (when renamed), from and to (the places before and after; nil for
---   none), before and after (rows), changed (bytes by field), now (Unix milliseconds). An act has key, to, after and now.
+--   none), before and after (rows), changed (bytes by field), now (Unix milliseconds). An act has key, to, after and now;
+--   noted, the numbers by name on which the conditions of later actions depend; and stopped, which it may set so that
+--   none follows.
 --
 -- store_key(one, number, place, key)   the key of a store
 -- place_of(one, row)                   the partition's parts, each behind a colon; nil where the row does not tell
@@ -166,6 +169,10 @@ local function companions_saved(event)
 end
 
 local function companion_dropped(one, key, place)
+  local leave = companion_kinds[one.kind].leave
+  if leave then
+    leave(one, key, place)
+  end
   for number, store in ipairs(one.stores) do
     if store.kind == 'K' or store.kind == 'L' then
       redis.call('DEL', store_key(one, number, place, key))

@@ -93,6 +93,21 @@ class Companion:
 
 
 @dataclass(frozen=True, slots=True)
+class Condition:
+    """That an action before this one, in the same step, noted a number: above < number <= most.
+
+    Attributes:
+        noted: the number's name in the fragments' `event.noted`.
+        above: what it must exceed; None for nothing.
+        most: the most that it may be; None for anything.
+    """
+
+    noted: str
+    above: float | None = None
+    most: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Action:
     """One thing to do to a row's companion, in one step with others: a verb of its fragment.
 
@@ -100,8 +115,10 @@ class Action:
         companion: the companion's name.
         verb: the entry of the fragment's `acts`.
         words: what the verb is told.
+        when: what must hold for it to be done.
     """
 
     companion: str
     verb: str
     words: tuple[Arg, ...] = ()
+    when: Condition | None = None
