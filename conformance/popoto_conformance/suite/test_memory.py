@@ -170,7 +170,7 @@ def test_a_row_that_is_worth_little_is_not_saved(diary: Diary) -> None:
 
 def test_a_prediction_keeps_its_bytes_when_it_is_resolved(diary: Diary) -> None:
     row = diary.created()
-    predicted = {"none": None, "empty": {}, "f": 1.0, "big": 2**60 + 1, "numbers": list(range(40))}
+    predicted: dict[str, Any] = {"none": None, "empty": {}, "f": 1.0, "big": 2**60 + 1, "numbers": list(range(40))}
     diary.run(diary.model, "record_prediction", row, predicted)
     exactly(diary.run(diary.model, "resolve_prediction", row, {**predicted, "f": 2.0}), 0.1)
     found = diary.run(diary.model, "get_prediction_data", row)
