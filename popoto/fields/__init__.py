@@ -1,8 +1,11 @@
 """Field types, one room each."""
 
 from popoto.fields.auto_key_field import AutoKeyField
+from popoto.fields.bm25_field import BM25Field
 from popoto.fields.datetime_field import DatetimeField
+from popoto.fields.existence_filter import ExistenceFilter
 from popoto.fields.field import Field
+from popoto.fields.frequency_sketch import FrequencySketch
 from popoto.fields.geo_field import GeoField
 from popoto.fields.indexed_field import IndexedField
 from popoto.fields.key_field import KeyField
@@ -28,14 +31,17 @@ from popoto.fields.unique_key_field import UniqueKeyField
 
 __all__ = [
     "AutoKeyField",
+    "BM25Field",
     "BooleanField",
     "BytesField",
     "DateField",
     "DatetimeField",
     "DecimalField",
     "DictField",
+    "ExistenceFilter",
     "Field",
     "FloatField",
+    "FrequencySketch",
     "GeoField",
     "IndexedField",
     "IntField",

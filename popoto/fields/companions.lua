@@ -9,11 +9,13 @@
 -- companion_kinds[kind]   what a fragment may define, each optional:
 --   look(one, event)       an error text that refuses the save, before anything is written
 --   save(one, event)       after the row was written and the stores were moved
+--   leave(one, key, place) the row is gone; its stores are still there
 --   drop(one, key, place)  the row is gone; its stores were cleared
 --   move(one, from_key, to_key, from, to)   instead of moving the stores
 --   acts[verb](one, event, words)           a reply; the row exists; called by act.lua
 -- event: op (create, update or reindex), key, former (when renamed), from and to (the places before and after; nil for
---   none), before and after (rows), changed (bytes by field), now (Unix milliseconds). An act has key, to, after and now.
+--   none), before and after (rows), changed (bytes by field), now (Unix milliseconds), class_set (its key). An act has
+--   key, to, after and now.
 --
 -- store_key(one, number, place, key)   the key of a store
 -- place_of(one, row)                   the partition's parts, each behind a colon; nil where the row does not tell
@@ -148,6 +150,10 @@ local function companions_saved(event)
 end
 
 local function companion_dropped(one, key, place)
+  local kind = companion_kinds[one.kind]
+  if kind.leave then
+    kind.leave(one, key, place)
+  end
   for number, store in ipairs(one.stores) do
     if store.kind == 'K' then
       redis.call('DEL', store_key(one, number, place, key))
@@ -155,9 +161,8 @@ local function companion_dropped(one, key, place)
       redis.call(TAKES[store.kind], store_key(one, number, place, key), key)
     end
   end
-  local drop = companion_kinds[one.kind].drop
-  if drop then
-    drop(one, key, place)
+  if kind.drop then
+    kind.drop(one, key, place)
   end
 end
 

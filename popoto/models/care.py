@@ -93,6 +93,9 @@ async def rebuild(model: type[Model], batch_size: int, progress: Progress | None
     cursor = 0
     refused: list[str] = []
     pattern = literal(f"{keyspace.prefix}{meta.model_name}:".encode()) + b"*"
+    for one in meta.companions:
+        if one.begins is not None:
+            await one.begins(keyspace.prefix)
     seen: set[bytes] = set()
     while True:
         cursor, keys = await ask(scan(cursor, match=pattern, count=batch_size))
@@ -106,6 +109,9 @@ async def rebuild(model: type[Model], batch_size: int, progress: Progress | None
         if cursor == 0:
             break
     await examine(model, batch_size, removing=True, progress=None)
+    for one in meta.companions:
+        if one.ends is not None:
+            await one.ends(keyspace.prefix)
     if refused:
         more = f", and {len(refused) - 1} more" if len(refused) > 1 else ""
         raise ModelException(

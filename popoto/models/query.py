@@ -10,6 +10,7 @@ from popoto.exceptions import QueryException
 from popoto.fields.expressions import Q
 from popoto.models import creating
 from popoto.models.reading import by_keys, class_keys, class_size, key_text
+from popoto.models.searched import Searched
 from popoto.queries import explain, parse, related, run
 from popoto.queries.explain import Explanation
 from popoto.queries.fetch import PAGE_ROWS
@@ -32,12 +33,14 @@ class QueryAccess:
         return Query(owner)
 
 
-class Query(Generic[M]):
+class Query(Searched, Generic[M]):
     """A query of one model. Methods that narrow it return a new one; its answer is fetched once and remembered.
 
     It is a sequence: `len`, indexes, slices, iteration and `in` work on the answer, `await` and `async for` fetch it
     under asyncio.
     """
+
+    _model: type[M]
 
     def __init__(
         self,

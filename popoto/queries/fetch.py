@@ -11,6 +11,7 @@ from popoto.fields.sources import InCircle, Index, InRange
 from popoto.queries.plan import Group, Plan, Sourced, circle_words, range_words
 from popoto.queries.schema import Schema
 from popoto.storage import Call, Layout, Script, ask, layout
+from popoto.storage.steps import Arg
 
 # A page of 1,000 rows of ten fields takes a server about 3 ms; 10,000 members are looked at in about 5 ms.
 PAGE_ROWS: Final = 1_000
@@ -64,7 +65,7 @@ def select(
     prefix = keyspace.prefix
     keys: list[bytes | str] = [keyspace.class_set]
     packed = here.packs and action == "rows"
-    words: list[bytes | str | int] = [action, int(packed), most, int(limited), MOST_MEMBERS, cursor]
+    words: list[Arg] = [action, int(packed), most, int(limited), MOST_MEMBERS, cursor]
     if query.walk is None:
         words.append("none")
     else:
@@ -73,19 +74,19 @@ def select(
     names = schema.field_names if names is None else names
     words += (len(names), *names)
     indexes: list[Index] = []
-    _describe(query.source, prefix, keys, words, indexes)
+    describe(query.source, prefix, keys, words, indexes)
     words += schema.schema_words(prefix, indexes)
     return Call(SELECT_PACKED if packed else SELECT, keys, words)
 
 
-def _describe(
-    source: Sourced | Group, prefix: str, keys: list[bytes | str], words: list[bytes | str | int], indexes: list[Index]
+def describe(
+    source: Sourced | Group, prefix: str, keys: list[bytes | str], words: list[Arg], indexes: list[Index]
 ) -> None:
     """Append a source as `select.lua` reads it, and the indexes whose entries confirm it."""
     if isinstance(source, Group):
         words += (source.kind, len(source.branches))
         for branch in source.branches:
-            _describe(branch, prefix, keys, words, indexes)
+            describe(branch, prefix, keys, words, indexes)
         return
     names = [prefix + key for key in source.keys]
     index = source.index
