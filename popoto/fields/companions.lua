@@ -9,7 +9,7 @@
 -- companion_kinds[kind]   what a fragment may define, each optional:
 --   look(one, event)       an error text that refuses the save, before anything is written
 --   save(one, event)       after the row was written and the stores were moved
---   leave(one, key, place) the row is gone; its stores are still there
+--   leave(one, key, place) the row is going; its stores are still there
 --   drop(one, key, place)  the row is gone; its stores were cleared
 --   move(one, from_key, to_key, from, to)   instead of moving the stores
 --   acts[verb](one, event, words)           a reply; the row exists; called by act.lua
@@ -150,9 +150,9 @@ local function companions_saved(event)
 end
 
 local function companion_dropped(one, key, place)
-  local kind = companion_kinds[one.kind]
-  if kind.leave then
-    kind.leave(one, key, place)
+  local leave = companion_kinds[one.kind].leave
+  if leave then
+    leave(one, key, place)
   end
   for number, store in ipairs(one.stores) do
     if store.kind == 'K' then
@@ -161,8 +161,9 @@ local function companion_dropped(one, key, place)
       redis.call(TAKES[store.kind], store_key(one, number, place, key), key)
     end
   end
-  if kind.drop then
-    kind.drop(one, key, place)
+  local drop = companion_kinds[one.kind].drop
+  if drop then
+    drop(one, key, place)
   end
 end
 

@@ -24,8 +24,8 @@ _SWEEP: Final = Script("popoto.bm25.sweep", _PACKAGE, "sweep.lua", shape=list[in
 _RECOUNT: Final = Script("popoto.bm25.recount", _PACKAGE, "recount.lua", shape=int, writes=True)
 _SIGN: Final = Script("popoto.bm25.sign", _PACKAGE, "sign.lua", shape=int, writes=True)
 
-# A text of so many different words takes a server about 60 ms.
-MOST_WORDS: Final = 10_000
+# A save that changes all of so many different words takes a server about 60 ms.
+MOST_WORDS: Final = 5_000
 _PAGE: Final = 1_000
 _POSTINGS: Final = 5_000
 _TRIES: Final = 20
