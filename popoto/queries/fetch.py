@@ -11,7 +11,6 @@ from popoto.fields.sources import InCircle, Index, InRange
 from popoto.queries.plan import Group, Plan, Sourced, circle_words, range_words
 from popoto.queries.schema import Schema
 from popoto.storage import Call, Layout, Script, ask, layout
-from popoto.storage.steps import Arg
 
 # A page of 1,000 rows of ten fields takes a server about 3 ms; 10,000 members are looked at in about 5 ms.
 PAGE_ROWS: Final = 1_000
@@ -65,7 +64,7 @@ def select(
     prefix = keyspace.prefix
     keys: list[bytes | str] = [keyspace.class_set]
     packed = here.packs and action == "rows"
-    words: list[Arg] = [action, int(packed), most, int(limited), MOST_MEMBERS, cursor]
+    words: list[bytes | str | int] = [action, int(packed), most, int(limited), MOST_MEMBERS, cursor]
     if query.walk is None:
         words.append("none")
     else:
@@ -73,20 +72,28 @@ def select(
         words.append("down" if query.walk[1] else "up")
     names = schema.field_names if names is None else names
     words += (len(names), *names)
-    indexes: list[Index] = []
-    describe(query.source, prefix, keys, words, indexes)
-    words += schema.schema_words(prefix, indexes)
+    describe_tree(schema, query.source, here, keys, words)
     return Call(SELECT_PACKED if packed else SELECT, keys, words)
 
 
-def describe(
-    source: Sourced | Group, prefix: str, keys: list[bytes | str], words: list[Arg], indexes: list[Index]
+def describe_tree(
+    schema: Schema, source: Group, here: Layout, keys: list[bytes | str], words: list[bytes | str | int]
+) -> None:
+    """Append a tree of sources as `sources.lua` reads it, with the indexes whose entries confirm it."""
+    prefix = schema.keyspace(here).prefix
+    indexes: list[Index] = []
+    _describe(source, prefix, keys, words, indexes)
+    words += schema.schema_words(prefix, indexes)
+
+
+def _describe(
+    source: Sourced | Group, prefix: str, keys: list[bytes | str], words: list[bytes | str | int], indexes: list[Index]
 ) -> None:
     """Append a source as `select.lua` reads it, and the indexes whose entries confirm it."""
     if isinstance(source, Group):
         words += (source.kind, len(source.branches))
         for branch in source.branches:
-            describe(branch, prefix, keys, words, indexes)
+            _describe(branch, prefix, keys, words, indexes)
         return
     names = [prefix + key for key in source.keys]
     index = source.index

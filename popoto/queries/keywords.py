@@ -7,8 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from popoto.exceptions import QueryException, ReplyError
 from popoto.fields.bm25_field.index import SEARCH, Postings
-from popoto.fields.sources import Index
-from popoto.queries.fetch import describe
+from popoto.queries.fetch import describe_tree
 from popoto.queries.plan import Plan
 from popoto.queries.schema import Schema
 from popoto.storage import Call, Layout, ask
@@ -82,10 +81,8 @@ class Search:
         prefix = keyspace.prefix
         self._keys: list[bytes | str] = [keyspace.class_set]
         self._head: list[Arg] = [prefix + postings.base, postings.analyzer.name, postings.k1, postings.b, self.size]
-        tail: list[Arg] = [MOST_POSTINGS, int(explain), len(names), *names]
-        indexes: list[Index] = []
-        describe(query.source, prefix, self._keys, tail, indexes)
-        tail += schema.schema_words(prefix, indexes)
+        tail: list[bytes | str | int] = [MOST_POSTINGS, int(explain), len(names), *names]
+        describe_tree(schema, query.source, here, self._keys, tail)
         tail += (len(words), *(word.encode("utf-8", "surrogatepass") for word in words))
         self._tail = tail
         self._keys += [*postings.statistics(prefix), postings.lengths(prefix), *postings.words(prefix, words)]

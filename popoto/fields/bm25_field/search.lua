@@ -265,6 +265,11 @@ local function few_rows()
   for _, word in ipairs(words) do
     postings = postings + word.many
   end
+  for _, walk in ipairs(root.walks) do
+    if walk.kind ~= 'K' and walk.kind ~= 'S' and walk.kind ~= 'Z' then
+      return false
+    end
+  end
   local size = root.size
   return size < postings and size * #words <= 40000 and (size <= 500 or size * size <= 4 * most * documents)
 end

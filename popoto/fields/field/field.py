@@ -222,14 +222,14 @@ class Field(Generic[T]):
         """
         return None if value is None else self.convert(value)
 
-    def compared(self, instance: Any) -> Any:
-        """The instance's value as lookups compare it."""
-        return getattr(instance, self.name)
-
     def text_of(self, instance: Any) -> str:
         """The instance's value as text for those who index it; "" for None."""
         value = getattr(instance, self.name)
         return "" if value is None else str(value)
+
+    def compared(self, instance: Any) -> Any:
+        """The instance's value as lookups compare it."""
+        return getattr(instance, self.name)
 
     def format_value_pre_save(self, value: Any, skip_auto_now: bool = False) -> Any:
         """The value as it is to be saved: the place where a field renews itself."""
