@@ -11,6 +11,7 @@ from popoto.fields.expressions import Q
 from popoto.models.arrangement import Arrangement
 from popoto.models.asking import Asking
 from popoto.models.care import model_keys
+from popoto.models.searched import Searched
 from popoto.queries import parse
 from popoto.queries.explain import Explanation
 from popoto.queries.fetch import PAGE_ROWS
@@ -29,7 +30,7 @@ class QueryAccess:
         return Query(owner)
 
 
-class Query(Asking[M], Arrangement):
+class Query(Asking[M], Arrangement, Searched):
     """A query of one model. Methods that narrow it return a new one; its answer is fetched once and remembered.
 
     It is a sequence: `len`, indexes, slices, iteration and `in` work on the answer, `await` and `async for` fetch it
