@@ -16,6 +16,7 @@ from popoto import (
     IndexedField,
     KeyField,
     Model,
+    ModelException,
     Q,
     SortedField,
     UniqueField,
@@ -209,6 +210,17 @@ def test_a_database_of_1x_answers_fully_before_and_after_it_is_rebuilt(store: An
     # Now the list alone is believed.
     plain.zrem("$Vals:Note:mood", "abc")
     assert moods(mood__startswith="ab") == ["abd", "abe"]
+
+
+def test_a_value_that_no_script_can_read_hides_no_other_row(store: Any, plain: Any):
+    notes(["abc", "abd"])
+    plain.hset("Note:2024/-01/-02:abc", "mood", b"\xff\xff")
+    plain.hdel("Note:2024/-01/-02:abd", "code")
+    plain.delete("$Vals:Note")
+    with pytest.raises(ModelException, match="the stored value of 'mood' cannot be read"):
+        moods(mood__startswith="ab")
+    assert [row.title for row in Note.query.filter(title__startswith="ab", code__contains="")] == ["abc"]
+    assert Note.query.count(code__contains="") == 1
 
 
 def test_rows_that_1x_adds_or_removes_beside_ours_are_noticed(store: Any, plain: Any):
