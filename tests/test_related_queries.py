@@ -128,6 +128,9 @@ def test_entries_that_lie_on_either_side_find_nothing(store: Any, plain: Any):
     assert titles(author__name="a:3") == wanted(lambda n: n % 12 == 3)
     assert titles(author__name="a:3", note="x0") == wanted(lambda n: n % 12 == 3)
     assert Book.query.count(author__name="a:3") == 3
+    plain.sadd("$IndexF:Press:city:c1", "Press:p0", "Press:gone")
+    assert titles(press__city="c1") == wanted(lambda n: n % 3 == 1)
+    assert Book.query.count(press__city="c1") == 12
 
 
 def test_very_many_related_rows_are_found_first(server: Any):
