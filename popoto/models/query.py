@@ -296,7 +296,7 @@ class Query(Asking[M], Arrangement, Searched):
             limit = self._wanted.limit
             query = self.filter(limit=most if limit is None else min(most, limit))
             planned = query._planned()
-            if planned.wanted.order is not None and planned.walk is None:
+            if planned.wanted.limit is None or (planned.wanted.order is not None and planned.walk is None):
                 return None  # all must be loaded to know the first
             self._first = query._rows()
             if len(self._first) < most:
