@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import random
+import threading
 from collections import Counter
 from typing import Any
 
@@ -487,3 +488,34 @@ def test_every_verb_has_its_twin(store: Connection) -> None:
         {"n": 4, "avgdl": 4.75},
         ["Note:d2", "Note:d1", "Note:d4"],
     ]
+
+
+def test_a_rebuild_beside_writers_loses_nothing(server: Connection, plain: Any) -> None:
+    Note.bulk_create([Note(name=f"n{number}", code=str(number), text="common start") for number in range(60)])
+    stop = threading.Event()
+
+    def write(seed: int) -> None:
+        chance = random.Random(seed)
+        while not stop.is_set():
+            row = Note.load(name=f"n{seed + 2 * chance.randrange(30)}")
+            if row is not None:
+                row.text = f"common w{chance.randrange(9)} w{chance.randrange(9)}"
+                row.save()
+                if chance.random() < 0.1:
+                    row.delete()
+                    Note.create(name=row.name, code=row.code, text="common again")
+
+    writers = [threading.Thread(target=write, args=(seed,)) for seed in (0, 1)]
+    for writer in writers:
+        writer.start()
+    try:
+        for _ in range(3):
+            Note.rebuild_indexes()
+    finally:
+        stop.set()
+        for writer in writers:
+            writer.join()
+    after = index(plain)
+    Note.rebuild_indexes()
+    assert index(plain) == after
+    assert (after[b"$BM25:Note:words:n"], len(after[b"$BM25:Note:words:inv:common"])) == (b"60", 60)
