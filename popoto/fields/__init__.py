@@ -1,6 +1,7 @@
 """Field types, one room each."""
 
 from popoto.fields.auto_key_field import AutoKeyField
+from popoto.fields.content_field import ContentField
 from popoto.fields.dataframe_field import DataFrameField
 from popoto.fields.datetime_field import DatetimeField
 from popoto.fields.field import Field
@@ -31,6 +32,7 @@ __all__ = [
     "AutoKeyField",
     "BooleanField",
     "BytesField",
+    "ContentField",
     "DataFrameField",
     "DateField",
     "DatetimeField",

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from popoto.exceptions import ModelException, ReplyError
+from popoto.exceptions import BackendError, ModelException, ReplyError
 from popoto.fields.sources import Index
 from popoto.models import companion_care, hooks
 from popoto.models.change import KEEP, Change
 from popoto.models.companion_care import literal
 from popoto.models.options import Keyspace, Options
 from popoto.models.reading import by_keys
-from popoto.models.writing import present, save_call, told
+from popoto.models.writing import made_ready, present, save_call, told
 from popoto.storage import Call, ask, ask_all, layout, together
 from popoto.storage.commands.hashes import hscan
 from popoto.storage.commands.keys import scan, type_of
@@ -116,22 +116,26 @@ async def rebuild(model: type[Model], batch_size: int, progress: Progress | None
 
 async def _reindexed(model: type[Model], keyspace: Keyspace, keys: list[bytes], refused: list[str]) -> int:
     rows = [row for row in await by_keys(model, keys, skip_none=True) if row is not None and _is_row(row)]
-    calls = []
-    for row in rows:
-        scores, expected = _scores(row)
-        change = Change("reindex", row.pk, scores=scores, expected=expected, expiry=KEEP)
-        told(row, change, keyspace)
-        calls.append(save_call(change, keyspace, hooks.reindexing(row, change, keyspace.prefix)))
     done = 0
-    for row, reply in zip(rows, await ask_all(calls, errors="return"), strict=True):
-        if not isinstance(reply, ReplyError):
+    outcomes = await together([_reindex(row, keyspace) for row in rows], errors="return")
+    for row, outcome in zip(rows, outcomes, strict=True):
+        code = outcome.code if isinstance(outcome, ReplyError) else ""
+        # A stale one was saved meanwhile, by a writer that keeps the indexes.
+        if not isinstance(outcome, Exception) or code == "STALE":
             done += 1
-        elif reply.code == "STALE":
-            # It was saved meanwhile, by a writer that keeps the indexes.
-            done += 1
-        elif reply.code != "GONE":
-            refused.append(f"{row.pk!r} cannot be indexed ({reply})")
+        elif isinstance(outcome, BackendError) and not code:
+            raise outcome
+        elif code != "GONE":
+            refused.append(f"{row.pk!r} cannot be indexed ({outcome})")
     return done
+
+
+async def _reindex(row: Model, keyspace: Keyspace) -> None:
+    scores, expected = _scores(row)
+    change = Change("reindex", row.pk, scores=scores, expected=expected, expiry=KEEP)
+    await made_ready(type(row), row, change)
+    told(row, change, keyspace)
+    await ask(save_call(change, keyspace, hooks.reindexing(row, change, keyspace.prefix)))
 
 
 def _is_row(row: Model) -> bool:

@@ -9,7 +9,7 @@ from popoto.exceptions import ModelException, ReplyError
 from popoto.keys import part
 from popoto.models.change import KEEP, Change, checked, encoded, shown
 from popoto.models.reading import own_key
-from popoto.models.writing import save_call
+from popoto.models.writing import made_ready, save_call
 from popoto.storage import Call, ask_all, layout
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ async def overwrite(model: type[Model], keys: Iterable[Any], batch_size: int, va
     if not ready or not named:
         return 0
     pattern = _change(model, ready)
+    pattern.key = named[0]
+    await made_ready(model, None, pattern)
     written = 0
     for start in range(0, len(named), batch_size):
         batch = named[start : start + batch_size]

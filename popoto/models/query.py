@@ -10,7 +10,7 @@ from popoto.exceptions import QueryException
 from popoto.fields.expressions import Q
 from popoto.models import creating
 from popoto.models.arrangement import Arrangement, arranged
-from popoto.models.reading import by_keys, class_keys, class_size, key_text
+from popoto.models.reading import brought, by_keys, class_keys, class_size, key_text
 from popoto.queries import explain, parse, related, run
 from popoto.queries.explain import Explanation
 from popoto.queries.fetch import PAGE_ROWS
@@ -78,10 +78,13 @@ class Query(Arrangement, Generic[M]):
         return Query(self._model, wanted, given, also)
 
     def prefetch(self, *names: str) -> Query[M]:
-        """The rows, with the rows that these relationships refer to loaded in one further round trip each."""
+        """The rows, with the rows that these relationships refer to loaded in one further round trip each.
+
+        A field whose values lie elsewhere, as a ContentField's, may be named too: its values are loaded with the rows.
+        """
         meta = self._model._meta
         for name in names:
-            if name not in meta.relationship_field_names:
+            if name not in meta.relationship_field_names and not (name in meta.fields and meta.fields[name].elsewhere):
                 raise QueryException(
                     f"{meta.model_name}.{name} is no relationship{meta.near(name, meta.relationship_field_names)}"
                 )
@@ -332,6 +335,7 @@ class Query(Arrangement, Generic[M]):
         await creating.prefetch(self._model, rows, self._wanted.prefetch)
         rows = arranged(rows, self._wanted)
         names = self._wanted.values
+        await brought(rows, names or ())
         return rows if not names else [{name: _plain(row, name) for name in names} for row in rows]
 
     def _counting(self, kwargs: dict[str, Any]) -> Op[int]:
@@ -392,4 +396,4 @@ class Query(Arrangement, Generic[M]):
 
 def _plain(row: Any, name: str) -> Any:
     """A field's value for a dictionary: a relationship as its key."""
-    return row._meta.fields[name].compared(row)
+    return row._meta.fields[name].plain(row)
