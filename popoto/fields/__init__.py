@@ -4,6 +4,7 @@ from popoto.fields.auto_key_field import AutoKeyField
 from popoto.fields.content_field import ContentField
 from popoto.fields.dataframe_field import DataFrameField
 from popoto.fields.datetime_field import DatetimeField
+from popoto.fields.embedding_field import EmbeddingField
 from popoto.fields.field import Field
 from popoto.fields.geo_field import GeoField
 from popoto.fields.indexed_field import IndexedField
@@ -38,6 +39,7 @@ __all__ = [
     "DatetimeField",
     "DecimalField",
     "DictField",
+    "EmbeddingField",
     "Field",
     "FloatField",
     "GeoField",

@@ -11,6 +11,7 @@ from popoto.fields.expressions import Q
 from popoto.models import creating
 from popoto.models.arrangement import Arrangement, arranged
 from popoto.models.reading import brought, by_keys, class_keys, class_size, key_text
+from popoto.models.semantic import Semantic
 from popoto.queries import explain, parse, related, run
 from popoto.queries.explain import Explanation
 from popoto.queries.fetch import PAGE_ROWS
@@ -33,7 +34,7 @@ class QueryAccess:
         return Query(owner)
 
 
-class Query(Arrangement, Generic[M]):
+class Query(Arrangement, Semantic, Generic[M]):
     """A query of one model. Methods that narrow it return a new one; its answer is fetched once and remembered.
 
     It is a sequence: `len`, indexes, slices, iteration and `in` work on the answer, `await` and `async for` fetch it
@@ -331,12 +332,15 @@ class Query(Arrangement, Generic[M]):
 
     async def _fetching(self) -> list[Any]:
         planned = self._planned(await related.resolved(self._wanted))
-        rows = await run.rows(self._model._meta, planned, self._model._from_row)
+        return await self._answered(await run.rows(self._model._meta, planned, self._model._from_row))
+
+    async def _answered(self, rows: list[Any]) -> list[Any]:
+        """Loaded rows as the user asked for them: the last step of every answer."""
         await creating.prefetch(self._model, rows, self._wanted.prefetch)
         rows = arranged(rows, self._wanted)
         names = self._wanted.values
         await brought(rows, names or ())
-        return rows if not names else [{name: _plain(row, name) for name in names} for row in rows]
+        return rows if not names else [{name: row._meta.fields[name].plain(row) for name in names} for row in rows]
 
     def _counting(self, kwargs: dict[str, Any]) -> Op[int]:
         return (self.filter(**kwargs) if kwargs else self)._counted()
@@ -392,8 +396,3 @@ class Query(Arrangement, Generic[M]):
                 "narrow it, or use filter()"
             )
         return rows[0] if rows else None
-
-
-def _plain(row: Any, name: str) -> Any:
-    """A field's value for a dictionary: a relationship as its key."""
-    return row._meta.fields[name].plain(row)
