@@ -77,6 +77,8 @@ class Companion:
         renewal: what else `rebuild_indexes` has to do before; None for nothing.
         renewed: what else it has to do when every row was written; None for nothing.
         reaped: how many expired rows one step of upkeep may take out: fewer where one has much to drop.
+        refuses: called with the instance and the text of an error that `look` gave, whose first word is the fragment's
+            kind in capitals; gives the exception to raise, None when the error is another companion's.
     """
 
     fragment: Fragment
@@ -92,6 +94,7 @@ class Companion:
     renewal: Renewal | None = field(default=None, compare=False)
     renewed: Renewal | None = field(default=None, compare=False)
     reaped: int = 500
+    refuses: Callable[[Any, str], Exception | None] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
