@@ -6,18 +6,17 @@ delete and expire a row do the rest, in the very step that changes the row. Valu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
 
-from popoto.storage.plans import Op
 from popoto.storage.steps import Arg
 
 Said: TypeAlias = Callable[[Any, Any], Sequence[Arg] | None]
 """Called with an instance and its `Change`; the words for the fragment, None when the save does not concern it."""
 
-Rebuilding: TypeAlias = Callable[[str], Op[None]]
-"""A plan at one end of a rebuild, made with what stands before every key of the model."""
+Renewal: TypeAlias = Callable[[str], Coroutine[Any, Any, None]]
+"""Given the store's prefix: a plan that `rebuild_indexes` runs before or after it writes the rows anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +68,8 @@ class Companion:
         settled: words that are the same for every row.
         fields: other fields whose stored bytes the fragment wants to see.
         said: what a save has to tell; None when that is never anything.
-        begins: what to do before `rebuild_indexes` goes through the rows.
-        ends: what to do when it has gone through them all.
+        renewal: what else `rebuild_indexes` has to do before; None for nothing.
+        renewed: what else it has to do when every row was written; None for nothing.
     """
 
     fragment: Fragment
@@ -81,8 +80,8 @@ class Companion:
     settled: tuple[str, ...] = ()
     fields: tuple[str, ...] = ()
     said: Said | None = field(default=None, compare=False)
-    begins: Rebuilding | None = field(default=None, compare=False)
-    ends: Rebuilding | None = field(default=None, compare=False)
+    renewal: Renewal | None = field(default=None, compare=False)
+    renewed: Renewal | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

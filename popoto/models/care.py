@@ -89,13 +89,13 @@ async def rebuild(model: type[Model], batch_size: int, progress: Progress | None
     meta = model._meta
     check_batch_size(batch_size)
     keyspace = meta.keyspace(await layout())
+    for one in meta.companions:
+        if one.renewal is not None:
+            await one.renewal(keyspace.prefix)
     done = 0
     cursor = 0
     refused: list[str] = []
     pattern = literal(f"{keyspace.prefix}{meta.model_name}:".encode()) + b"*"
-    for one in meta.companions:
-        if one.begins is not None:
-            await one.begins(keyspace.prefix)
     seen: set[bytes] = set()
     while True:
         cursor, keys = await ask(scan(cursor, match=pattern, count=batch_size))
@@ -110,8 +110,8 @@ async def rebuild(model: type[Model], batch_size: int, progress: Progress | None
             break
     await examine(model, batch_size, removing=True, progress=None)
     for one in meta.companions:
-        if one.ends is not None:
-            await one.ends(keyspace.prefix)
+        if one.renewed is not None:
+            await one.renewed(keyspace.prefix)
     if refused:
         more = f", and {len(refused) - 1} more" if len(refused) > 1 else ""
         raise ModelException(

@@ -82,7 +82,7 @@ class Postings:
         stores = (Store("Z", self.base, ":dl"), Store("K", f"{self.base}:tf"))
         settled = (self.analyzer.name,)
         return Companion(
-            FRAGMENT, name, stores, settled=settled, said=said, begins=self._begin_rebuild, ends=self._end_rebuild
+            FRAGMENT, name, stores, settled=settled, said=said, renewal=self._begin_rebuild, renewed=self._end_rebuild
         )
 
     def _said(self, instance: Any, name: str, text: str) -> list[Arg]:
