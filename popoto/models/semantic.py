@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from popoto.exceptions import QueryException
 from popoto.fields.embedding_field import field_of
+from popoto.models import creating
 from popoto.models.reading import by_keys
 from popoto.queries import fetch, related, run
 from popoto.queries.finish import satisfies
