@@ -60,7 +60,7 @@ async def examine(model: type[Model], batch_size: int, *, removing: bool, progre
     check_batch_size(batch_size)
     keyspace = meta.keyspace(await layout())
     if removing:
-        await reap_all(keyspace)
+        await reap_all(meta, keyspace)
     size = min(batch_size, MOST_MEMBERS)
     report: dict[str, Any] = {name: {} for name in ("key_fields", "indexed_fields", "sorted_fields", "geo_fields")}
     report = {"class_set": 0, **report, "composite_indexes": {}}
@@ -112,6 +112,9 @@ async def rebuild(model: type[Model], batch_size: int, progress: Progress | None
     cursor = 0
     refused: list[str] = []
     pattern = literal(f"{keyspace.prefix}{meta.model_name}:".encode()) + b"*"
+    for one in meta.companions:
+        if one.begins is not None:
+            await one.begins(keyspace.prefix)
     seen: set[bytes] = set()
     while True:
         cursor, keys = await ask(scan(cursor, match=pattern, count=batch_size))
@@ -125,6 +128,9 @@ async def rebuild(model: type[Model], batch_size: int, progress: Progress | None
         if cursor == 0:
             break
     await examine(model, batch_size, removing=True, progress=None)
+    for one in meta.companions:
+        if one.ends is not None:
+            await one.ends(keyspace.prefix)
     if not refused:
         await ask(Call(SETTLE, [keyspace.class_set], keyspace.schema))
     else:
@@ -203,10 +209,11 @@ def _scores(row: Model) -> tuple[dict[str, float | str], dict[str, bytes | None]
     return scores, expected
 
 
-async def reap_all(keyspace: Keyspace) -> None:
+async def reap_all(meta: Options, keyspace: Keyspace) -> None:
     """Take every expired row out of its model's indexes, in bounded steps."""
     keys = [keyspace.class_set, keyspace.ledger, keyspace.receipts]
-    while await ask(Call(keyspace.scripts.reap, keys, [present(), MOST_MEMBERS, *keyspace.companions])):
+    most = min([MOST_MEMBERS, *(one.reaped for one in meta.companions)])
+    while await ask(Call(keyspace.scripts.reap, keys, [present(), most, *keyspace.companions])):
         pass
 
 

@@ -12,6 +12,8 @@ from typing import Any, Final
 from popoto.exceptions import ModelException
 from popoto.fields import Field
 from popoto.fields.companions import Companion
+from popoto.fields.outcomes import OUTCOMES
+from popoto.fields.recall_proposal import proposals
 from popoto.fields.signals import Signal
 from popoto.fields.sources import TEXT_CODES, Index
 from popoto.keys import CLASS_SET, COMPOSITE, EXPIRY_LEDGER, EXPIRY_RECEIPTS, is_respelled, part, spellings
@@ -62,6 +64,8 @@ class Options:
         meta: Mapping[str, Any],
         companions: Iterable[Companion] = (),
         signals: Mapping[str, Signal] = MappingProxyType({}),
+        *,
+        observed: bool = False,
     ) -> None:
         self.model_name = model_name
         self.explicit_fields = {name: field for name, field in fields.items() if not name.startswith("_")}
@@ -113,16 +117,19 @@ class Options:
         )
         # Every index that rows have entries in.
         self.row_indexes = self._row_indexes()
-        own = [one for field in self.field_list for one in field.companions(model_name)]
-        self.companions: tuple[Companion, ...] = (*own, *companions)
+        self._keep_beside(companions, signals, observed)
+
+    # -- definition
+
+    def _keep_beside(self, companions: Iterable[Companion], signals: Mapping[str, Signal], observed: bool) -> None:
+        """Note what fields and mixins keep beside the rows, and what they offer to rankings."""
+        self.companions = self._kept(companions, observed=observed)
         self.scripts = row_scripts(
             (one.fragment for one in self.companions), composites=bool(self.indexes), lists=bool(self.listed)
         )
         self.signals: dict[str, Signal] = dict(signals)
         for field in self.field_list:
-            self.signals |= field.signals(model_name)
-
-    # -- definition
+            self.signals |= field.signals(self.model_name)
 
     def _check(self) -> None:
         if self.order_by is not None and (
@@ -140,6 +147,30 @@ class Options:
                     raise ModelException(
                         f"{self.model_name}.{field.name}: partition_by names {name!r}, "
                         f"which is no field{self.near(name)}"
+                    )
+
+    def _kept(self, mixins: Iterable[Companion], *, observed: bool) -> tuple[Companion, ...]:
+        """What fields and mixins keep beside rows."""
+        found = [one for field in self.field_list for one in field.companions(self.model_name)]
+        found += mixins
+        # Whether an outcome changes anything that the rows keep: then their proposals are kept with them.
+        self.observed = observed or any(field.outcome_actions(one) for field in self.field_list for one in OUTCOMES)
+        if self.observed:
+            found.append(proposals(self.model_name))
+        self._check_partitions(found)
+        return tuple(found)
+
+    def _check_partitions(self, companions: Iterable[Companion]) -> None:
+        for one in companions:
+            for name in one.partitions:
+                if name not in self.fields:
+                    raise ModelException(
+                        f"{self.model_name}.{one.name}: partition_by names {name!r}, which is no field{self.near(name)}"
+                    )
+                if self.fields[name].code == "x":
+                    raise ModelException(
+                        f"{self.model_name}.{one.name}: partition_by names {name!r}, whose "
+                        f"{self.fields[name].type.__name__} has no one text: name a number, text, date or relationship"
                     )
 
     def _check_version(self) -> None:
