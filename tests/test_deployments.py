@@ -137,6 +137,9 @@ def test_a_row_whose_key_is_spelled_anew_keeps_its_slot(clustered: Connection, n
             b"{Plane}$IndexF:Plane:maker:/None",
             b"{Plane}$UniquF:Plane:tail:t",
             b"{Plane}$SortF:Plane:seats:/None",
+            b"{Plane}$Vals:Plane",
+            b"{Plane}$Vals:Plane:maker",
+            b"{Plane}$Vals:Plane:tail",
             b"{Plane}Plane:/None",
         ]
     )
