@@ -21,6 +21,7 @@ from popoto import (
     Model,
     ModelException,
     OutcomeUnknown,
+    Relationship,
     SortedField,
     Unavailable,
     UniqueField,
@@ -45,6 +46,15 @@ class Pilot(Model):
     name = KeyField()
 
 
+class Wing(Model):
+    number = KeyField(type=int)
+    plane = Relationship(model=Plane)
+    pilot = Relationship(model=Pilot)
+
+    class Meta:
+        hash_tag = "Plane"
+
+
 @pytest.fixture(scope="module")
 def nodes(servers: Servers) -> list[int]:
     return cluster(servers)
@@ -56,6 +66,7 @@ def clustered(request: pytest.FixtureRequest, nodes: list[int]) -> Iterator[Conn
     with using(store):
         yield store
         Plane.delete_all()
+        Wing.delete_all()
         Pilot.delete_all()
     store.close()
 
@@ -103,6 +114,9 @@ def test_a_models_keys_share_one_slot_and_models_spread(clustered: Connection, n
             b"{Plane}$IndexF:Plane:maker:m",
             b"{Plane}$UniquF:Plane:tail:t",
             b"{Plane}$SortF:Plane:seats:m",
+            b"{Plane}$Vals:Plane",
+            b"{Plane}$Vals:Plane:maker",
+            b"{Plane}$Vals:Plane:tail",
             b"{Plane}Plane:1",
             b"{Pilot}$Class:Pilot",
             b"{Pilot}$KeyF:Pilot:name:2",
@@ -111,10 +125,48 @@ def test_a_models_keys_share_one_slot_and_models_spread(clustered: Connection, n
     )
 
 
+def test_a_row_whose_key_is_spelled_anew_keeps_its_slot(clustered: Connection, nodes: list[int]) -> None:
+    Plane.create(name="x", maker="None", tail="t")
+    clustered.native.rename("{Plane}Plane:x", "{Plane}Plane:None")
+    clustered.native.hset("{Plane}Plane:None", "name", b"\xa4None")
+    assert Plane.rebuild_indexes() == 1
+    assert every_key(nodes) == sorted(
+        [
+            b"{Plane}$Class:Plane",
+            b"{Plane}$KeyF:Plane:name:/None",
+            b"{Plane}$IndexF:Plane:maker:/None",
+            b"{Plane}$UniquF:Plane:tail:t",
+            b"{Plane}$SortF:Plane:seats:/None",
+            b"{Plane}Plane:/None",
+        ]
+    )
+    clustered.native.rename("{Plane}Plane:/None", "{Plane}Plane:None")
+    Plane.create(name="None", maker="m", tail="u")
+    assert Plane(name="None").delete()
+    assert not [key for key in every_key(nodes) if key.startswith(b"{Plane}Plane:")]
+
+
 def test_a_model_lives_on_a_cluster(clustered: Connection, nodes: list[int]) -> None:
     lives()
     asyncio.run(alives())
     assert every_key(nodes) == []
+
+
+def test_only_models_of_one_slot_are_read_by_one_script(clustered: Connection) -> None:
+    plane, pilot = Plane.create(name="1", maker="m:n", tail="t"), Pilot.create(name="ann")
+    Wing.bulk_create([Wing(number=number, plane=plane, pilot=pilot) for number in range(3)])
+    with round_trips() as trips:
+        found = Wing.query.filter(plane__maker__startswith="m:").prefetch("plane").all()
+        assert [wing.plane.tail for wing in found] == ["t", "t", "t"]
+    assert trips == 1
+    with round_trips() as trips:
+        found = Wing.query.filter(pilot__name="ann").prefetch("pilot").all()
+        assert [wing.pilot.name for wing in found] == ["ann", "ann", "ann"]
+    assert trips == 3
+    assert Plane.query.count(tail__contains="") == 1
+    Plane.rebuild_indexes()
+    assert Plane.query.count(maker__endswith=":n") == 1
+    assert Plane.check_indexes()["total"] == 0
 
 
 def test_a_step_over_two_slots_is_refused_before_anything_is_sent(clustered: Connection) -> None:

@@ -26,6 +26,7 @@ from popoto import (
     UniqueField,
     round_trips,
 )
+from popoto.models import overwriting
 
 
 class Lamp(Model):
@@ -83,7 +84,7 @@ def test_values_are_written_into_the_named_rows_with_their_indexes(store: Any, p
     keys = lamps(4)
     seen = plain.hget(keys[0], "seen")
     with round_trips() as trips:
-        assert Lamp.raw_update(keys[:3], batch_size=2, room="attic", watts="40") == 3
+        assert Lamp.raw_update(keys[:3], batch_size=2, room="attic", watts="40", rank=2.5) == 3
     assert [stored(plain, key, "room") for key in keys] == ["attic", "attic", "attic", "hall"]
     assert stray_entries(plain, Lamp) == []
     assert trips == 2
@@ -91,6 +92,37 @@ def test_values_are_written_into_the_named_rows_with_their_indexes(store: Any, p
     assert Lamp.query.count(room="attic", watts=40) == 3
     assert Lamp.query.count(room="hall", rank__gte=1) == 1
     assert Lamp.query.count(room="attic", rank__gte=1) == 3
+
+
+def test_rows_that_change_their_partition_keep_their_places(store: Any, plain: Any):
+    keys = lamps(3)
+    # A row of before the partition field was there has no place yet; another lost its entry.
+    plain.hdel(keys[0], "room")
+    plain.zrem("$SortF:Lamp:rank:hall", *keys[:2])
+    with round_trips() as trips:
+        assert Lamp.raw_update([*keys, "Lamp:none"], room="attic") == 3
+    assert dict(plain.zrange("$SortF:Lamp:rank:attic", 0, -1, withscores=True)) == dict.fromkeys(
+        [key.encode() for key in keys], 1.5
+    )
+    assert (Lamp.query.count(room="attic", rank__gte=1), trips) == (3, 2)
+
+
+def test_a_place_that_changes_meanwhile_is_read_again(store: Any, plain: Any, monkeypatch: Any):
+    (key,) = lamps(1)
+    placed = overwriting._placed
+
+    async def late(*args: Any) -> Any:
+        changes = await placed(*args)
+        lamp = Lamp.load(key)
+        if lamp is not None and lamp.rank == 1.5:
+            lamp.rank = 7.5
+            lamp.save()
+        return changes
+
+    monkeypatch.setattr(overwriting, "_placed", late)
+    assert Lamp.raw_update([key], room="attic") == 1
+    assert plain.zscore("$SortF:Lamp:rank:attic", key) == 7.5
+    assert stray_entries(plain, Lamp) == []
 
 
 def test_keys_are_texts_bytes_or_key_lists_and_count_once(store: Any, plain: Any):

@@ -14,6 +14,7 @@ from popoto.configuration import configuration
 from popoto.embeddings import AbstractEmbeddingProvider
 from popoto.exceptions import EmbeddingError
 from popoto.fields.embedding_field.matrix import Changes, Matrix, Wish
+from popoto.models import semantic
 from popoto.storage import Connection
 
 
@@ -209,3 +210,16 @@ def test_the_matrix_agrees_with_a_plain_reckoning() -> None:
         scores = sorted((-float(row @ query), key) for key, row in truth.items() if row @ query > 0)[:7]
         assert [(-one.score, one.key) for one in matrix.best(Wish(query), 7)] == scores
         assert not matrix.take((b"e", version - 50), page)
+
+
+@pytest.mark.parametrize(("few", "looked"), [(0, 10_000), (0, 1), (2_000, 10_000)])
+def test_filters_hold_however_the_rows_are_found(
+    store: Connection, monkeypatch: pytest.MonkeyPatch, few: int, looked: int
+) -> None:
+    monkeypatch.setattr(semantic, "FEW", few)
+    monkeypatch.setattr(semantic, "MOST_LOOKED", looked)
+    for number in range(40):
+        Fact.create(name=f"{number:02}", text=f"{40 - number} 5 0 0", topic="x" if number % 8 == 7 else "y", open_="no")
+    for query in (Fact.query.filter(topic="x"), Fact.query.filter(topic="x", open_="no")):
+        assert [row.name for row in query.semantic_search("1 0 0 0", limit=4)] == ["07", "15", "23", "31"]
+        assert len(query.semantic_search("1 0 0 0", limit=40)) == 5

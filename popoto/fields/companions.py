@@ -6,14 +6,20 @@ delete and expire a row do the rest, in the very step that changes the row. Valu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
 
+from popoto.storage.plans import Op
 from popoto.storage.steps import Arg
 
 Said: TypeAlias = Callable[[Any, Any], Sequence[Arg] | None]
 """Called with an instance and its `Change`; the words for the fragment, None when the save does not concern it."""
+Care: TypeAlias = Callable[[str, bool, Container[bytes]], Coroutine[Any, Any, int]]
+"""Given the store's prefix, whether to remove, and the keys of expired rows, which are no strays: a plan that counts
+the rows that are gone and for which something is kept."""
+Rebuilding: TypeAlias = Callable[[str], Op[None]]
+"""A plan at one end of a rebuild, made with what stands before every key of the model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +51,11 @@ class Store:
     Attributes:
         kind: `H` a field of a hash, `Z` a member of a sorted set, `S` of a set: all named by the row's key; `K` a key
             of its own for each row: `before`, a colon, and the row's key; `L` a list behind the row's own key: that key
-            and `after`.
+            and `after`; `F` whatever the fragment itself keeps under keys that begin with `before`, moves and drops,
+            and the companion's `care` looks after.
     """
 
-    kind: Literal["H", "Z", "S", "K", "L"]
+    kind: Literal["H", "Z", "S", "K", "L", "F"]
     before: str
     after: str = ""
 
@@ -69,6 +76,10 @@ class Companion:
         said: what a save has to tell; None when that is never anything.
         refuses: called with the instance and the text of an error that `look` gave, whose first word is the fragment's
             kind in capitals; gives the exception to raise, None when the error is another companion's.
+        care: looks after stores of kind `F`; None for a companion without them.
+        begins: what to do before `rebuild_indexes` goes through the rows.
+        ends: what to do when it has gone through them all.
+        reaped: how many expired rows one step of upkeep may take out: fewer where one has much to drop.
     """
 
     fragment: Fragment
@@ -81,6 +92,25 @@ class Companion:
     follows: tuple[str, ...] = ()
     said: Said | None = field(default=None, compare=False)
     refuses: Callable[[Any, str], Exception | None] | None = field(default=None, compare=False)
+    care: Care | None = field(default=None, compare=False)
+    begins: Rebuilding | None = field(default=None, compare=False)
+    ends: Rebuilding | None = field(default=None, compare=False)
+    reaped: int = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """That an action before this one, in the same step, noted a number: above < number <= most.
+
+    Attributes:
+        noted: the number's name in the fragments' `event.noted`.
+        above: what it must exceed; None for nothing.
+        most: the most that it may be; None for anything.
+    """
+
+    noted: str
+    above: float | None = None
+    most: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +121,10 @@ class Action:
         companion: the companion's name.
         verb: the entry of the fragment's `acts`.
         words: what the verb is told.
+        when: what must hold for it to be done.
     """
 
     companion: str
     verb: str
     words: tuple[Arg, ...] = ()
+    when: Condition | None = None

@@ -11,6 +11,7 @@ from popoto.models import hooks
 from popoto.models.change import prepared
 from popoto.models.reading import by_keys, row_steps, row_values
 from popoto.models.writing import key_bytes, made_ready, refused, save, save_call, settle, told
+from popoto.queries.finish import attach
 from popoto.storage import ask_all, effect, layout, shared
 
 if TYPE_CHECKING:
@@ -29,9 +30,9 @@ async def get_or_create(
         if found is not None:
             return found, False
     fresh = model(**{**lookup, **(defaults or {})})
-    known = await _of_1x(fresh)
+    known = await _unwritten(model, fresh, lookup)
     if known is not None:
-        return _agreed(model, known, fresh, lookup), False
+        return known, False
     keyspace = meta.keyspace(await layout())
     try:
         change = prepared(fresh, names=None, skip_auto_now=False, migrate_key=False, mode="insert")
@@ -58,6 +59,17 @@ async def get_or_create(
         refused(written, fresh, change)
     existing = model._from_row(change.key, meta.field_names, row_values(meta, iter(read)))
     return _agreed(model, existing, fresh, lookup), False
+
+
+async def _unwritten(model: type[M], fresh: M, lookup: Mapping[str, Any]) -> M | None:
+    """The answer where nothing is to be written: a row whose key 1.x has spelled in another way; of an instance that a
+    mixin keeps from being saved, the row that is there all the same, else the unsaved instance."""
+    found = await _of_1x(fresh)
+    if found is None and not fresh._admitted():
+        (found,) = await by_keys(model, [fresh.pk], skip_none=False)
+        if found is None:
+            return fresh
+    return None if found is None else _agreed(model, found, fresh, lookup)
 
 
 async def _of_1x(fresh: M) -> M | None:
@@ -137,9 +149,5 @@ async def prefetch(model: type[Model], rows: Sequence[Any], names: Sequence[str]
             # What cannot be loaded says so where it is read.
             await effect(partial(field.bring, rows))
             continue
-        keys = [(row, value) for row in rows if isinstance(value := field.stored(row), str)]
-        wanted = list(dict.fromkeys(key for _, key in keys))
-        found = dict(zip(wanted, await by_keys(field.model, wanted, skip_none=False), strict=True))
-        for row, key in keys:
-            if found[key] is not None:
-                row.__dict__[name] = found[key]
+        wanted = list(dict.fromkeys(key for row in rows if isinstance(key := field.stored(row), str)))
+        attach(rows, name, dict(zip(wanted, await by_keys(field.model, wanted, skip_none=False), strict=True)))

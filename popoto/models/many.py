@@ -71,7 +71,7 @@ class Many:
 
     @classmethod
     def raw_update(cls, keys: Iterable[Any], batch_size: int = 1000, **values: Any) -> int:
-        """Write values into rows by their keys, loading nothing, one round trip a batch; indexes follow.
+        """Write values into rows by their keys, one round trip a batch, two where a partition changes; indexes follow.
 
         Values are checked and converted; `auto_now` fields, times to live and hooks are left alone. Each row is one
         atomic step; a row that is not there is not made, and a version field counts up.

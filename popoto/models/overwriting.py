@@ -1,16 +1,24 @@
-"""Writing values into rows that are named by their keys and not loaded: one save script a row, a round trip a batch."""
+"""Writing values into rows that are named by their keys and not loaded: one save script a row, a round trip a batch.
+
+Where a value chooses the partition of another field, that field's values are read first: one round trip more.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from popoto.exceptions import ModelException, ReplyError
+from popoto.fields.sources import Index
 from popoto.keys import part
 from popoto.models.change import KEEP, Change, checked, encoded, shown
+from popoto.models.incrementing import MOST_TRIES
+from popoto.models.options import Keyspace
 from popoto.models.reading import own_key
-from popoto.models.writing import made_ready, save_call
+from popoto.models.writing import key_bytes, made_ready, save_call
 from popoto.storage import Call, ask_all, layout
+from popoto.storage.commands.hashes import hmget
 
 if TYPE_CHECKING:
     from popoto.models.model import Model
@@ -32,18 +40,65 @@ async def overwrite(model: type[Model], keys: Iterable[Any], batch_size: int, va
     written = 0
     for start in range(0, len(named), batch_size):
         batch = named[start : start + batch_size]
-        calls = []
-        for key in batch:
-            pattern.key = key
-            call = save_call(pattern, keyspace)
-            calls.append(Call(keyspace.scripts.increment, call.keys, call.args))
-        replies = await ask_all(calls, errors="return")
-        errors = {key: reply for key, reply in zip(batch, replies, strict=True) if isinstance(reply, ReplyError)}
+        errors = await _write(model, keyspace, pattern, batch)
         written += len(batch) - len(errors)
         refusals = {key: error for key, error in errors.items() if error.code != "GONE"}
         if refusals:
             raise _refused(model, ready, refusals, written)
     return written
+
+
+async def _write(model: type[Model], keyspace: Keyspace, pattern: Change, batch: list[str]) -> dict[str, ReplyError]:
+    """Make one change of many rows; the errors of those that were refused, by key."""
+    # A row that gets into another partition, and was in none, needs the place of a value that is not written here.
+    moved = [
+        index
+        for index in model._meta.row_indexes
+        if index.kind == "Z" and index.field not in pattern.values and pattern.values.keys() & set(index.partitions)
+    ]
+    errors: dict[str, ReplyError] = {}
+    pending = batch
+    for _ in range(MOST_TRIES):
+        changes = await _placed(model, keyspace, pattern, pending, moved)
+        saves = [save_call(change, keyspace) for change in changes]
+        calls = [Call(keyspace.scripts.increment, save.keys, save.args) for save in saves]
+        replies = await ask_all(calls, errors="return")
+        found = {key: reply for key, reply in zip(pending, replies, strict=True) if isinstance(reply, ReplyError)}
+        pending = [key for key, error in found.items() if error.code == "STALE"]
+        errors |= {key: error for key, error in found.items() if error.code != "STALE"}
+        if not pending:
+            return errors
+    return errors | {key: found[key] for key in pending}
+
+
+async def _placed(
+    model: type[Model], keyspace: Keyspace, pattern: Change, keys: list[str], moved: list[Index]
+) -> list[Change]:
+    """The change of each row; with the places of stored values, which must then still be there."""
+    if not moved:
+        return [replace(pattern, key=key) for key in keys]
+    names = [index.field for index in moved]
+    stored = await ask_all([hmget(key_bytes(keyspace.prefix + key), *names) for key in keys])
+    changes = []
+    for key, raws in zip(keys, stored, strict=True):
+        known = dict(zip(names, raws, strict=True))
+        row = model._from_row(key, names, raws)
+        change = replace(pattern, key=key, scores=dict(pattern.scores), expected=known)
+        for index in moved:
+            score = _score(row, index) if known[index.field] is not None else None
+            if score is not None:
+                change.scores[index.field] = score
+        changes.append(change)
+    return changes
+
+
+def _score(row: Model, index: Index) -> float | str | None:
+    try:
+        value = getattr(row, index.field)
+    except ModelException:
+        # What cannot be read has no place, and is no reason to leave the row as it is.
+        return None
+    return None if value is None else (index.scored or row._meta.fields[index.field].score)(value)
 
 
 def _named(model: type[Model], keys: Iterable[Any], prefix: str) -> list[str]:

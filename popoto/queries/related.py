@@ -1,7 +1,8 @@
-"""What is found before the rows themselves: those that a relationship refers to, and what a field's hook names."""
+"""What is found beside the rows: what relationships refer to, in the same script or before, and what hooks name."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 from inspect import iscoroutinefunction
@@ -11,24 +12,74 @@ from popoto.exceptions import QueryException
 from popoto.fields.sources import InSets, Match
 from popoto.queries import run
 from popoto.queries.plan import plan
+from popoto.queries.schema import Schema
 from popoto.queries.where import AllOf, AnyOf, Asked, Condition, Not, OneOf, Related, Wanted, Where
-from popoto.storage import effect, layout
+from popoto.storage import Layout, effect, layout
 
 # More sets than this in one script would hold the server; the rows are compared after loading then.
 MOST_SETS: Final = 1_000
 
 
+def has_related(where: Where) -> bool:
+    """Whether any lookup goes through a relationship."""
+    if isinstance(where, Related):
+        return True
+    if isinstance(where, Not):
+        return has_related(where.branch)
+    return isinstance(where, AllOf | AnyOf) and any(has_related(branch) for branch in where.branches)
+
+
 def is_open(where: Where) -> bool:
     """Whether anything is left that another query or a field's hook decides."""
-    if isinstance(where, Related | Asked):
+    if isinstance(where, Asked) or (isinstance(where, Related) and not where.nested):
         return True
     if isinstance(where, Not):
         return is_open(where.branch)
     return isinstance(where, AllOf | AnyOf) and any(is_open(branch) for branch in where.branches)
 
 
+def beside(schema: Schema, other: Schema, here: Layout) -> bool:
+    """Whether one script may read the rows of both models: they share a connection, a namespace and a slot."""
+    return schema.connection == other.connection and schema.keyspace(here).prefix == other.keyspace(here).prefix
+
+
+# -- in the script that finds the rows
+
+
+def nested(schema: Schema, wanted: Wanted, here: Layout) -> Wanted:
+    """The query with those lookups marked that the script can follow and confirm by itself."""
+    if not has_related(wanted.where):
+        return wanted
+    return replace(wanted, where=AllOf(tuple(_nested(schema, branch, here) for branch in wanted.where.branches)))
+
+
+def _nested(schema: Schema, where: Where, here: Layout) -> Where:
+    """A part that every row must satisfy; under OR the script confirms all of it or nothing."""
+    if isinstance(where, AllOf):
+        return replace(where, branches=tuple(_nested(schema, branch, here) for branch in where.branches))
+    if isinstance(where, AnyOf) and has_related(where):
+        marked = replace(where, branches=tuple(_nested(schema, branch, here) for branch in where.branches))
+        return marked if plan(schema, Wanted(AllOf((marked,)))).exact else where
+    if not isinstance(where, Related):
+        return where
+    other: Schema = where.field.related()._meta
+    inner = nested(other, Wanted(where.where), here)
+    # Where rows must be loaded to decide, they are found first.
+    follows = beside(schema, other, here) and plan(other, inner).exact
+    return replace(where, where=inner.where, nested=True) if follows else where
+
+
+def loadable(schema: Schema, names: Iterable[str], here: Layout) -> tuple[str, ...]:
+    """Those relationships whose rows the script can send with each page."""
+    others = {name: schema.fields[name].related() for name in names}
+    return tuple(name for name, other in others.items() if other is not None and beside(schema, other._meta, here))
+
+
+# -- level by level
+
+
 async def resolved(wanted: Wanted) -> Wanted:
-    """The query with every lookup through a relationship turned into one by the related keys, and hooks asked."""
+    """The query with every other lookup through a relationship turned into one by the related keys, and hooks asked."""
     if not is_open(wanted.where):
         return wanted
     where = await _resolved(wanted.where)
@@ -37,7 +88,7 @@ async def resolved(wanted: Wanted) -> Wanted:
 
 async def _resolved(where: Where) -> Where:
     if isinstance(where, Related):
-        return await _by_keys(where)
+        return where if where.nested else await _by_keys(where)
     if isinstance(where, Asked):
         return await _by_hook(where)
     if isinstance(where, Not):

@@ -30,6 +30,8 @@ class Schema(Protocol):
     field_names: list[str]
     read_names: list[str]
     key_order: tuple[str, ...]
+    listed: tuple[str, ...]
+    connection: str | None
     gathering: tuple[Field[Any], ...]
     model: Any
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from popoto.exceptions import ModelException
 from popoto.fields.auto_key_field.generators import GENERATORS
-from popoto.fields.lookups import PLAIN, TEXT, Lookup, choices
+from popoto.fields.lookups import PLAIN, TEXT, Lookup, choices, in_texts
 from popoto.fields.sources import Index, Keyed, Match
 from popoto.fields.unique_key_field import UniqueKeyField
-from popoto.keys import spellings
+from popoto.keys import field_tag, spellings
 
 
 class UnknownStrategy(ModelException, ValueError):
@@ -65,7 +65,10 @@ class AutoKeyField(UniqueKeyField[str]):
         return None
 
     def make_lookups(self) -> dict[str, Lookup]:
-        return {**PLAIN, **TEXT, "": _keyed(PLAIN[""]), "in": _keyed(PLAIN["in"])}
+        # The server looks at the keys; there are no sets.
+        unkept = Index("S", field_tag(type(self).__name__), self.name, self.code)
+        texts = {name: in_texts(name, unkept) for name in TEXT}
+        return {**PLAIN, **texts, "": _keyed(PLAIN[""]), "in": _keyed(PLAIN["in"])}
 
 
 def _keyed(lookup: Lookup) -> Lookup:
