@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import random
+import threading
 from collections import Counter
 from typing import Any
 
@@ -23,8 +24,9 @@ from popoto import (
     clock,
     round_trips,
 )
+from popoto.fields.bm25_field import index as bm25_index
 from popoto.queries import keywords
-from popoto.storage import Connection
+from popoto.storage import Connection, ask
 
 GOLDEN = {
     "d1": "redis vector search engine",
@@ -443,6 +445,40 @@ def test_who_writes_other_words_during_a_rebuild_is_noticed(fake: Connection, pl
     assert plain.get("$BM25:Note:words:rebuild") == b"?"
 
 
+def test_a_count_that_others_disturb_begins_again(
+    fake: Connection, plain: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = golden()
+    plain.set("$BM25:Note:words:total", "99")
+    monkeypatch.setattr(bm25_index, "MOST_COUNTED", 1)
+    counted = BM25Field.recompute_stats(Note, "words")
+    assert (counted, plain.get("$BM25:Note:words:total")) == ({"n": 4, "avgdl": 4.75}, b"19")
+    # What changes a length takes the token away, and so does a row's other name.
+    rows["d1"].text = "redis"
+    rows["d2"].name = "e"
+    for row in (rows["d1"], rows["d2"]):
+        plain.set("$BM25:Note:words:recount", "token")
+        row.save(migrate_key=True)
+        assert plain.get("$BM25:Note:words:recount") is None
+    asked = 0
+
+    async def disturbed(step: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        if asked == 3 or disturb_always:
+            plain.delete("$BM25:Note:words:recount")
+        return await ask(step)
+
+    disturb_always = False
+    monkeypatch.setattr(bm25_index, "ask", disturbed)
+    assert (BM25Field.recompute_stats(Note, "words"), asked) == ({"n": 4, "avgdl": 4.0}, 7)
+    disturb_always = True
+    with pytest.raises(ModelException, match="saved too fast"):
+        BM25Field.recompute_stats(Note, "words")
+    Note.rebuild_indexes()
+    assert plain.get("$BM25:Note:words:total") == b"16"
+
+
 def test_a_rebuild_derives_everything_anew(store: Connection, plain: Any) -> None:
     corpus = Corpus(265)
     Note.bulk_create(corpus.rows())
@@ -487,3 +523,34 @@ def test_every_verb_has_its_twin(store: Connection) -> None:
         {"n": 4, "avgdl": 4.75},
         ["Note:d2", "Note:d1", "Note:d4"],
     ]
+
+
+def test_a_rebuild_beside_writers_loses_nothing(server: Connection, plain: Any) -> None:
+    Note.bulk_create([Note(name=f"n{number}", code=str(number), text="common start") for number in range(60)])
+    stop = threading.Event()
+
+    def write(seed: int) -> None:
+        chance = random.Random(seed)
+        while not stop.is_set():
+            row = Note.load(name=f"n{seed + 2 * chance.randrange(30)}")
+            if row is not None:
+                row.text = f"common w{chance.randrange(9)} w{chance.randrange(9)}"
+                row.save()
+                if chance.random() < 0.1:
+                    row.delete()
+                    Note.create(name=row.name, code=row.code, text="common again")
+
+    writers = [threading.Thread(target=write, args=(seed,)) for seed in (0, 1)]
+    for writer in writers:
+        writer.start()
+    try:
+        for _ in range(3):
+            Note.rebuild_indexes()
+    finally:
+        stop.set()
+        for writer in writers:
+            writer.join()
+    after = index(plain)
+    Note.rebuild_indexes()
+    assert index(plain) == after
+    assert (after[b"$BM25:Note:words:n"], len(after[b"$BM25:Note:words:inv:common"])) == (b"60", 60)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any
 
 import pytest
@@ -164,3 +165,35 @@ def test_options_that_make_no_sense_are_refused() -> None:
 def test_the_verb_has_its_twin(store: Connection) -> None:
     Memory.create(name="a", text="one")
     assert asyncio.run(Memory.seen.async_get_frequency(Memory, "one")) == 1
+
+
+def test_a_rebuild_beside_writers_loses_nothing(server: Connection, plain: Any) -> None:
+    for number in range(30):
+        Memory.create(name=str(number), text="common start")
+    stop = threading.Event()
+
+    def write() -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            row = Memory.load(name=str(number % 30))
+            assert row is not None
+            row.text = f"common w{number % 7} w{number % 11}"
+            row.save()
+            row.name = f"{row.name}x"
+            row.save(migrate_key=True)
+            row.name = row.name[:-1]
+            row.save(migrate_key=True)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(3):
+            Memory.rebuild_indexes()
+    finally:
+        stop.set()
+        writer.join()
+    after = counters(plain)
+    assert seen("common") == 30
+    Memory.rebuild_indexes()
+    assert counters(plain) == after

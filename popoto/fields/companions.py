@@ -10,7 +10,6 @@ from collections.abc import Callable, Container, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
 
-from popoto.storage.plans import Op
 from popoto.storage.steps import Arg
 
 Said: TypeAlias = Callable[[Any, Any], Sequence[Arg] | None]
@@ -18,8 +17,8 @@ Said: TypeAlias = Callable[[Any, Any], Sequence[Arg] | None]
 Care: TypeAlias = Callable[[str, bool, Container[bytes]], Coroutine[Any, Any, int]]
 """Given the store's prefix, whether to remove, and the keys of expired rows, which are no strays: a plan that counts
 the rows that are gone and for which something is kept."""
-Rebuilding: TypeAlias = Callable[[str], Op[None]]
-"""A plan at one end of a rebuild, made with what stands before every key of the model."""
+Renewal: TypeAlias = Callable[[str], Coroutine[Any, Any, None]]
+"""Given the store's prefix: a plan that `rebuild_indexes` runs before or after it writes the rows anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +73,12 @@ class Companion:
         fields: other fields whose stored bytes the fragment wants to see.
         follows: the fields whose changes are said, so that only a loaded row can change them.
         said: what a save has to tell; None when that is never anything.
+        care: looks after stores of kind `F`; None for a companion without them.
+        renewal: what else `rebuild_indexes` has to do before; None for nothing.
+        renewed: what else it has to do when every row was written; None for nothing.
+        reaped: how many expired rows one step of upkeep may take out: fewer where one has much to drop.
         refuses: called with the instance and the text of an error that `look` gave, whose first word is the fragment's
             kind in capitals; gives the exception to raise, None when the error is another companion's.
-        care: looks after stores of kind `F`; None for a companion without them.
-        begins: what to do before `rebuild_indexes` goes through the rows.
-        ends: what to do when it has gone through them all.
-        reaped: how many expired rows one step of upkeep may take out: fewer where one has much to drop.
     """
 
     fragment: Fragment
@@ -91,11 +90,11 @@ class Companion:
     fields: tuple[str, ...] = ()
     follows: tuple[str, ...] = ()
     said: Said | None = field(default=None, compare=False)
-    refuses: Callable[[Any, str], Exception | None] | None = field(default=None, compare=False)
     care: Care | None = field(default=None, compare=False)
-    begins: Rebuilding | None = field(default=None, compare=False)
-    ends: Rebuilding | None = field(default=None, compare=False)
+    renewal: Renewal | None = field(default=None, compare=False)
+    renewed: Renewal | None = field(default=None, compare=False)
     reaped: int = 500
+    refuses: Callable[[Any, str], Exception | None] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

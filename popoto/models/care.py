@@ -108,13 +108,13 @@ async def rebuild(model: type[Model], batch_size: int, progress: Progress | None
     meta = model._meta
     check_batch_size(batch_size)
     keyspace = meta.keyspace(await layout())
+    for one in meta.companions:
+        if one.renewal is not None:
+            await one.renewal(keyspace.prefix)
     done = 0
     cursor = 0
     refused: list[str] = []
     pattern = literal(f"{keyspace.prefix}{meta.model_name}:".encode()) + b"*"
-    for one in meta.companions:
-        if one.begins is not None:
-            await one.begins(keyspace.prefix)
     seen: set[bytes] = set()
     while True:
         cursor, keys = await ask(scan(cursor, match=pattern, count=batch_size))
@@ -129,8 +129,8 @@ async def rebuild(model: type[Model], batch_size: int, progress: Progress | None
             break
     await examine(model, batch_size, removing=True, progress=None)
     for one in meta.companions:
-        if one.ends is not None:
-            await one.ends(keyspace.prefix)
+        if one.renewed is not None:
+            await one.renewed(keyspace.prefix)
     if not refused:
         await ask(Call(SETTLE, [keyspace.class_set], keyspace.schema))
     else:
@@ -150,8 +150,8 @@ async def _reindexed(
     for _ in range(MOST_ATTEMPTS):
         rows = await rows_under(model, keys)
         changes = [_reindex(row, staying) for row in rows]
-        saves = [_saved(row, change, keyspace) for row, change in zip(rows, changes, strict=True)]
-        replies = await together(saves, errors="return")
+        writing = [_written(row, change, keyspace) for row, change in zip(rows, changes, strict=True)]
+        replies = await together(writing, errors="return")
         again = []
         for change, reply in zip(changes, replies, strict=True):
             seen.add(key_bytes(keyspace.prefix + change.key))
@@ -176,7 +176,7 @@ async def _reindexed(
     return done
 
 
-async def _saved(row: Model, change: Change, keyspace: Keyspace) -> int:
+async def _written(row: Model, change: Change, keyspace: Keyspace) -> int:
     await made_ready(type(row), row, change)
     told(row, change, keyspace)
     return await ask(save_call(change, keyspace, hooks.reindexing(row, change, keyspace.prefix)))

@@ -41,7 +41,7 @@ class Semantic:
         _wanted: Wanted
 
         def _planned(self, wanted: Wanted | None = None) -> Plan: ...
-        async def _noted(self, rows: list[Any]) -> list[Any]: ...
+        async def _answered(self, rows: list[Any]) -> list[Any]: ...
         def _composing(self, *words: Any) -> Op[list[Any]]: ...
 
     def semantic_search(
@@ -135,10 +135,10 @@ class Semantic:
         boosted = {f"{prefix}{key}".encode("utf-8", "surrogateescape"): one for key, one in options.items()}
         wish = field.wish(vector, boosts=boosted or None, aggregate=aggregate.upper(), least=min_score)
         hits = await self._hits(matrix, wish, most, wanted, post_filter, float(temperature))
-        rows = [hit.row for hit in hits]
-        await creating.prefetch(model, rows, self._wanted.prefetch)
-        await self._noted(rows)
-        return hits if explain else rows
+        found = [hit.row for hit in hits]
+        await creating.prefetch(model, found, self._wanted.prefetch)
+        rows = await self._answered(found)
+        return [replace(hit, row=row) for hit, row in zip(hits, rows, strict=True)] if explain else rows
 
     async def _hits(
         self, matrix: Matrix, wish: Wish, most: int, wanted: Wanted, post_filter: PostFilter | None, temperature: float

@@ -7,7 +7,8 @@
 --
 -- impact(count, length)            a document's place in P:imp
 -- of_impact(place)                 count and length
--- impose(base, word, first, last)  puts documents first to last of P:inv into P:imp; returns members and their lengths
+-- impose(base, word, first, last, looking)  puts documents first to last of P:inv into P:imp, unless it is only looking;
+--   returns members and their lengths
 local MANY, SPAN = 256, 4294967296
 
 local function impact(count, length)
@@ -19,7 +20,7 @@ local function of_impact(place)
   return count, place + count * SPAN
 end
 
-local function impose(base, word, first, last)
+local function impose(base, word, first, last, looking)
   local flat = redis.call('ZRANGE', base .. ':inv:' .. word, first, last, 'WITHSCORES')
   local members, counts, lengths = {}, {}, {}
   for place = 1, #flat, 2 do
@@ -37,7 +38,7 @@ local function impose(base, word, first, last)
         command[#command + 1] = members[member]
       end
     end
-    if #command > 2 then
+    if #command > 2 and not looking then
       redis.call(unpack(command))
     end
   end

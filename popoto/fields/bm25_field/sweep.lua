@@ -28,7 +28,7 @@ for number = 4, #ARGV do
     if budget <= 0 then
       return {number - 4, start}
     end
-    local members, lengths = impose(base, word, start, start + PAGE - 1)
+    local members, lengths = impose(base, word, start, start + PAGE - 1, many <= MANY)
     for place, member in ipairs(members) do
       if not lengths[place] then
         redis.call('ZREM', base .. ':inv:' .. word, member)

@@ -338,11 +338,11 @@ class CoOccurrenceField(Field[str]):
         def care(prefix: str, removing: bool, expired: Container[bytes]) -> Op[int]:
             return made(prefix).strays(removing, expired)
 
-        def begins(prefix: str) -> Op[None]:
+        def renewal(prefix: str) -> Op[None]:
             return made(prefix).adopt()
 
         stores = tuple(Store("F", base) for base in bases)
-        return [Companion(EDGES, self.name, stores, settled=settled, care=care, begins=begins, reaped=8)]
+        return [Companion(EDGES, self.name, stores, settled=settled, care=care, renewal=renewal, reaped=8)]
 
     # -- checks
 

@@ -63,7 +63,9 @@ class Bloom:
             words = prints.said(instance, change)
             return None if words is None else self.positions(words)
 
-        return Companion(FRAGMENT, name, settled=(self.base, self.shape), said=said, begins=self._begin, ends=self._end)
+        return Companion(
+            FRAGMENT, name, settled=(self.base, self.shape), said=said, renewal=self._begin, renewed=self._end
+        )
 
     def positions(self, words: Iterable[str]) -> list[Arg]:
         """The bits of some words, those of each word together."""

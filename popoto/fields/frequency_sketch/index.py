@@ -52,7 +52,9 @@ class Sketch:
             return None if words is None else [self._cells(words)]
 
         stores = (Store("H", self.base, ":cells"), Store("H", self.base, ":next:cells"))
-        return Companion(FRAGMENT, name, stores, settled=(self.shape,), said=said, begins=self._begin, ends=self._end)
+        return Companion(
+            FRAGMENT, name, stores, settled=(self.shape,), said=said, renewal=self._begin, renewed=self._end
+        )
 
     def _cells(self, words: Sequence[str]) -> bytes:
         size = max(1, -(-(self.width - 1).bit_length() // 8))
