@@ -63,7 +63,7 @@ class Query(Asking[M], Arrangement, Searched, Semantic):
     def prefetch(self, *names: str) -> Query[M]:
         """The rows, with the rows that these relationships refer to, in the same round trip where that can be.
 
-        A field whose values lie elsewhere, as a ContentField's, may be named too: its values are loaded with the rows.
+        A field whose values lie elsewhere, as a ContentField's, may be named too: they are loaded with the rows.
         """
         meta = self._model._meta
         for name in names:

@@ -196,14 +196,17 @@ class ContentField(Field[Any]):
         elif change.former is not None and known is not None and isinstance(stored := self.decode(known), Stored):
             # A walk over all rows may miss one that is renamed meanwhile.
             work = ("renew", stored)
-        elif change.mode == "reindex" and any(one.said is not None for one in model._meta.companions):
-            work = ("bring", instance)
+        elif change.mode == "reindex":
+            work = ("rest",)
         elif change.mode == "update":
             return
         else:
             # Those that are saved together go on together.
             work = ("rest",)
         reference = await shared(self._done, work)
+        if change.mode == "reindex" and any(one.said is not None for one in model._meta.companions):
+            # Who indexes the text is told of it next.
+            await shared(self._done, ("bring", instance))
         if not isinstance(raw, Draft):
             return
         if change.mode == "update" and known == reference:

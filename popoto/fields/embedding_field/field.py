@@ -168,7 +168,7 @@ class EmbeddingField(Field[int]):
         digest = text_digest(provider, text)
         if change.mode != "update":
             prefix = await prefix_of(model)
-            key = f"{prefix}{change.key}".encode("utf-8", "surrogateescape")
+            key = f"{prefix}{change.former or change.key}".encode("utf-8", "surrogateescape")
             (known,) = await self.vectors(model._meta.model_name).stored(prefix, [key])
             if known is not None and known[:DIGEST_BYTES] == digest:
                 if change.mode == "reindex":
