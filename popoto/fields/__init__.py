@@ -1,7 +1,9 @@
 """Field types, one room each."""
 
 from popoto.fields.auto_key_field import AutoKeyField
+from popoto.fields.cyclic_decay_field import CyclicDecayField
 from popoto.fields.datetime_field import DatetimeField
+from popoto.fields.decaying_sorted_field import DecayingSortedField
 from popoto.fields.field import Field
 from popoto.fields.geo_field import GeoField
 from popoto.fields.indexed_field import IndexedField
@@ -30,8 +32,10 @@ __all__ = [
     "AutoKeyField",
     "BooleanField",
     "BytesField",
+    "CyclicDecayField",
     "DateField",
     "DatetimeField",
+    "DecayingSortedField",
     "DecimalField",
     "DictField",
     "Field",

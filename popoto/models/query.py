@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 from popoto.exceptions import QueryException
 from popoto.fields.expressions import Q
 from popoto.models import creating
+from popoto.models.ranked import Ranked
 from popoto.models.reading import by_keys, class_keys, class_size, key_text
 from popoto.queries import explain, parse, related, run
 from popoto.queries.explain import Explanation
@@ -32,12 +33,14 @@ class QueryAccess:
         return Query(owner)
 
 
-class Query(Generic[M]):
+class Query(Ranked, Generic[M]):
     """A query of one model. Methods that narrow it return a new one; its answer is fetched once and remembered.
 
     It is a sequence: `len`, indexes, slices, iteration and `in` work on the answer, `await` and `async for` fetch it
     under asyncio.
     """
+
+    _model: type[M]
 
     def __init__(
         self,
@@ -318,7 +321,10 @@ class Query(Generic[M]):
 
     async def _fetching(self) -> list[Any]:
         planned = self._planned(await related.resolved(self._wanted))
-        rows = await run.rows(self._model._meta, planned, self._model._from_row)
+        return await self._answered(await run.rows(self._model._meta, planned, self._model._from_row))
+
+    async def _answered(self, rows: list[Any]) -> list[Any]:
+        """Loaded rows as the user asked for them: the last step of every answer."""
         await creating.prefetch(self._model, rows, self._wanted.prefetch)
         names = self._wanted.values
         return rows if not names else [{name: _plain(row, name) for name in names} for row in rows]

@@ -14,10 +14,10 @@
 --   GONE key, TAKEN key, UNIQ field, STALE field when an expectation fails, INEXACT field for a sum beyond doubles.
 -- include: popoto.fields values.lua
 -- include: popoto.fields entries.lua
+-- pieces: arithmetic
 -- include: popoto.fields companions.lua
 -- pieces: fragments
 -- include: popoto.models extras.lua
--- pieces: arithmetic
 -- pieces: composites
 -- include: popoto.models ledger.lua
 local row_key, class_set, ledger, receipts, former_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]

@@ -72,10 +72,17 @@ def select(
         words.append("down" if query.walk[1] else "up")
     names = schema.read_names if names is None else names
     words += (len(names), *names)
-    indexes: list[Index] = []
-    _describe(query.source, prefix, keys, words, indexes)
-    words += schema.schema_words(prefix, indexes)
+    describe(schema, query.source, prefix, keys, words)
     return Call(SELECT_PACKED if packed else SELECT, keys, words)
+
+
+def describe(
+    schema: Schema, source: Group, prefix: str, keys: list[bytes | str], words: list[bytes | str | int]
+) -> None:
+    """Append the tree of sources and its schema, as `sources.lua` reads them."""
+    indexes: list[Index] = []
+    _describe(source, prefix, keys, words, indexes)
+    words += schema.schema_words(prefix, indexes)
 
 
 def _describe(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from popoto.queries.where import AllOf, Condition, Not, Related, Where
+from popoto.queries.where import AllOf, Condition, Not, Related, Wanted, Where, conditions
 
 T = TypeVar("T")
 
@@ -33,3 +33,12 @@ def ordered(rows: list[T], order: tuple[str, bool] | None) -> list[T]:
 def _place(row: Any, name: str) -> tuple[bool, Any, str]:
     value = row._meta.fields[name].compared(row)
     return (value is not None, 0 if value is None else value, row.pk)
+
+
+def annotated(rows: list[Any], wanted: Wanted) -> None:
+    """Note on the rows what their conditions have to say of them, as a distance."""
+    for condition in conditions(wanted.where):
+        annotate = condition.match.annotate
+        if annotate is not None:
+            for row in rows:
+                annotate(row)
