@@ -28,11 +28,13 @@ class Memory(Model):
     name = KeyField()
     agent = IndexedField()
     weight = FloatField(default=1.0)
+    spread = FloatField(default=1.0)
     trust = SortedField(type=float, default=0.5)
     reads = SortedField(type=float, default=0.0)
     priority = SortedField(type=float, default=0.0)
     plain = DecayingSortedField()
     based = DecayingSortedField(base_score_field="weight")
+    uneven = DecayingSortedField(base_score_field="spread")
     cyclic = CyclicDecayField(base_score_field="weight", cycles=[(DAY, 0.5), (7 * DAY, 0.3)], pressure_rate=0.01)
 
 
@@ -46,12 +48,14 @@ def rows(count: int) -> list[Memory]:
             Memory(
                 name=f"m{number}",
                 agent=f"a{number % 50}",
-                weight=dice.choice([0.2, 1.0, 6.0, 7.0, 12.0, 22.0]) * dice.random(),
+                weight=dice.choice([0.2, 1.0, 6.0, 7.0, 12.0, 22.0]),
+                spread=dice.uniform(0, 22),
                 trust=dice.random(),
                 reads=float(int(dice.paretovariate(1.2)) - 1),
                 priority=dice.uniform(0.7, 1.0),
                 plain=moment,
                 based=moment,
+                uneven=moment,
                 cyclic=moment,
             )
         )
@@ -88,8 +92,12 @@ def measured(client: Any, name: str, work: Callable[[], Any], times: int = 5) ->
         for _ in range(times):
             work()
     after = facts(client)
-    spent, received, sent = ((one - other - self_) / times for one, other, self_ in zip(after, before, own, strict=True))
-    print(f"  {name:44} {spent * 1000:8.2f} ms {received / 1024:8.1f} {sent / 1024:8.1f} KiB {trips.count / times:5.1f}")
+    spent, received, sent = (
+        (one - other - self_) / times for one, other, self_ in zip(after, before, own, strict=True)
+    )
+    print(
+        f"  {name:44} {spent * 1000:8.2f} ms {received / 1024:8.1f} {sent / 1024:8.1f} KiB {trips.count / times:5.1f}"
+    )
 
 
 def cases() -> list[tuple[str, Callable[[], Any]]]:
@@ -104,7 +112,7 @@ def cases() -> list[tuple[str, Callable[[], Any]]]:
     return [
         ("top_by_decay", lambda: query.top_by_decay("plain", now=NOW)),
         ("top_by_decay with a base", lambda: query.top_by_decay("based", now=NOW)),
-        ("top_by_decay with a base, rate 1", lambda: query.top_by_decay("based", decay_rate=1.0, now=NOW)),
+        ("top_by_decay with a base spread evenly", lambda: query.top_by_decay("uneven", now=NOW)),
         ("top_by_decay with another base", lambda: query.top_by_decay("plain", base_score_field="weight", now=NOW)),
         ("top_by_decay cyclic", lambda: query.top_by_decay("cyclic", now=NOW)),
         ("top_by_decay of one agent", lambda: query.filter(agent="a7").top_by_decay("based", now=NOW)),

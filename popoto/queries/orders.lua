@@ -10,7 +10,7 @@
 local FIRST_STEP, MOST_STEP = tonumber(take()), tonumber(take())
 
 local function new_order(key, down, first, last)
-  return {key = key, down = down, edge = first, last = last, seen = 0, step = FIRST_STEP, ended = false}
+  return {key = key, down = down, edge = first, last = last, seen = 0, met = 0, step = FIRST_STEP, ended = false}
 end
 
 local function range_of(order, from, to, offset, count)
@@ -82,7 +82,9 @@ local function next_members(order)
       members, scores = next_groups(order)
     end
   until #members > 0 or order.ended
-  order.step = math.min(MOST_STEP, 2 * order.step)
+  -- Where the end is near, a large step overshoots it; where many were met in vain, it is not.
+  order.met = order.met + #members
+  order.step = math.min(order.met < 4 * MOST_STEP and math.ceil(MOST_STEP / 4) or MOST_STEP, 2 * order.step)
   if #members > 0 then
     order.frontier, order.last_key = scores[#scores], members[#members]
   end
@@ -104,5 +106,5 @@ local function resume(order, cursor)
   end
   local edge, tied, seen, frontier = string.match(cursor, '^([^,]*),([^,]*),([^,]*),([^,]*)$')
   order.edge, order.tied, order.seen = edge, tied ~= '' and tied or nil, tonumber(seen)
-  order.frontier, order.step = to_number(frontier), MOST_STEP
+  order.frontier, order.step, order.met = to_number(frontier), MOST_STEP, 4 * MOST_STEP
 end

@@ -94,44 +94,65 @@ local function added(total, part)
   return math.max(total, part)
 end
 
-local function judge(members)
-  local fresh = {}
-  for _, member in ipairs(members) do
+-- The members that are new and satisfy the sources, with their scores in the order that is walked, if one is.
+local function admitted(members, scores)
+  local fresh, known = {}, scores and {}
+  local count = 0
+  for place = 1, #members do
+    local member = members[place]
     if not seen[member] then
-      seen[member], fresh[#fresh + 1] = true, member
+      count = count + 1
+      seen[member], fresh[count] = true, member
+      if known then
+        known[count] = scores[place]
+      end
     end
   end
   looked = looked + #members
-  if has_sources and #fresh > 0 then
-    local good, kept = flags(fresh, root), {}
-    for place, member in ipairs(fresh) do
-      if good[place] then
-        kept[#kept + 1] = member
+  if not has_sources or count == 0 then
+    return fresh, known
+  end
+  local good, kept, kept_known = flags(fresh, root), {}, known and {}
+  for place, member in ipairs(fresh) do
+    if good[place] then
+      kept[#kept + 1] = member
+      if known then
+        kept_known[#kept] = known[place]
       end
     end
-    fresh = kept
   end
-  if #fresh == 0 then
+  return kept, kept_known
+end
+
+local function judge(members, order, scores)
+  local fresh, known = admitted(members, scores)
+  local count = #fresh
+  if count == 0 then
     return
   end
-  local numbers, moments = {}, nil
-  for number, signal in ipairs(signals) do
-    local raw, times = signal.raw(fresh)
-    numbers[number], moments = raw, moments or times
-  end
-  for place, member in ipairs(fresh) do
-    local total
-    for number, signal in ipairs(signals) do
-      local raw = numbers[number][place]
-      if raw then
-        total = added(total, product(signal.weight, raw))
+  local totals, moments = {}, nil
+  for _, signal in ipairs(signals) do
+    local raw, times = signal.raw(fresh, order, known)
+    local weight = signal.weight
+    moments = moments or times
+    for place = 1, count do
+      local number = raw[place]
+      if number then
+        totals[place] = added(totals[place], product(weight, number))
       end
     end
+  end
+  local worst = worst_hit()
+  local mark = worst and worst.score or -math.huge
+  for place = 1, count do
+    local member, total = fresh[place], totals[place]
     if boosts[member] then
       total = added(total, boosts[member])
     end
-    if total then
+    if total and total >= mark then
       offer({key = member, score = total, moment = moments and moments[place] or 0})
+      worst = worst_hit()
+      mark = worst and worst.score or mark
     end
   end
 end
@@ -146,9 +167,13 @@ local function few_candidates()
   if not has_sources then
     return nil
   end
-  local size = measured(root).size
-  -- A walk meets about so many rows before it has met enough that satisfy the filter.
-  if size > MANY or (size > few and size * size > most * redis.call('SCARD', KEYS[1])) then
+  local size, orders = measured(root).size, 0
+  for _, signal in ipairs(signals) do
+    orders = orders + #signal.orders
+  end
+  -- A walk sees about so many rows for each that it finds, and of these only a share satisfies the filter.
+  local depth = most * (orders > 1 and 32 or 1)
+  if size > MANY or (size > few and size * size > depth * redis.call('SCARD', KEYS[1])) then
     return nil
   end
   local members = {}
@@ -270,7 +295,8 @@ local function walk()
       if words[number] then
         resume(order, words[number])
       else
-        judge((next_members(order)))
+        local members, scores = next_members(order)
+        judge(members, order, scores)
       end
     end
   end
@@ -283,8 +309,8 @@ local function walk()
       return true
     end
     local reach = bound()
-    local members = next_members(order)
-    judge(members)
+    local members, scores = next_members(order)
+    judge(members, order, scores)
     local left = bound()
     order.drop = left and reach < math.huge and (reach - left) / math.max(#members, 1) or 0
   end

@@ -4,14 +4,15 @@
 --
 -- signal_kinds[kind](signal)   gives a signal, which has weight, keys, words and beside (keys, '' for none), its
 --   orders, and
---   raw(members)   the numbers of some rows, nil where a row has none; and the moments by which equal scores are told
+--   raw(members, order, scores)   the numbers of some rows, nil where a row has none; and the moments by which equal
+--     scores are told; the order that is walked and the members' scores in it spare looking these up
 --   bound()        the most that an unseen row may add, nil when no unseen row has the signal
 --   edge()         the key before which no unseen row is that adds just that much; nil where that is not known
 --   bounded        false where the bound says nothing before all were seen
 -- take_signals()   number of signals; of each kind, weight, number of keys, number of words and the words, number of
 --   keys beside and of each 1, or 0 for none
 -- product(one, other)   never NaN: what is no number adds nothing
--- signal_scores(keys, members)   the members' scores in any of some sorted sets
+-- signal_scores(keys, members, order, scores)   the members' scores in any of some sorted sets
 local now_seconds = tonumber(take())
 local signal_kinds = {}
 
@@ -20,7 +21,10 @@ local function product(one, other)
   return result == result and result or 0
 end
 
-local function signal_scores(keys, members)
+local function signal_scores(keys, members, order, scores)
+  if order and #keys == 1 and order.key == keys[1] then
+    return scores
+  end
   local found = {}
   for _, key in ipairs(keys) do
     for place, text in ipairs(redis.call('ZMSCORE', key, unpack(members))) do
@@ -38,8 +42,8 @@ signal_kinds.score = function(signal)
     signal.orders[place] = new_order(key, down, down and '+inf' or '-inf', down and '-inf' or '+inf')
   end
 
-  function signal.raw(members)
-    return signal_scores(signal.keys, members)
+  function signal.raw(members, order, scores)
+    return signal_scores(signal.keys, members, order, scores)
   end
 
   function signal.bound()

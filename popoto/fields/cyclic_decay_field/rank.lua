@@ -65,6 +65,7 @@ signal_kinds.cyclic = function(signal)
     return nil
   end
 
+  local pressing = redis.call('EXISTS', pressure_key) == 1
   local known = {}
   local function rhythm(raw)
     if not known[raw] then
@@ -73,15 +74,18 @@ signal_kinds.cyclic = function(signal)
     return known[raw]
   end
 
-  function signal.raw(members)
-    local raw, moments = signal.decayed(members)
+  function signal.raw(members, order, scores)
+    local raw, moments = signal.decayed(members, order, scores)
     local cycles = redis.call('HMGET', cycles_key, unpack(members))
-    local pressures = redis.call('HMGET', pressure_key, unpack(members))
+    local pressures = pressing and redis.call('HMGET', pressure_key, unpack(members))
     for place = 1, #members do
       if raw[place] then
-        local held, resolved = stored_pressure(pressures[place])
-        local swing = cycles[place] and rhythm(cycles[place]) or 0
-        raw[place] = raw[place] + swing + (held and pressed(held, resolved) or 0)
+        local push = 0
+        if pressing and pressures[place] then
+          local held, resolved = stored_pressure(pressures[place])
+          push = held and pressed(held, resolved) or 0
+        end
+        raw[place] = raw[place] + (cycles[place] and rhythm(cycles[place]) or 0) + push
       end
     end
     return raw, moments

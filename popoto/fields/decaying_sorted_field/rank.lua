@@ -6,7 +6,7 @@
 -- one in the order of times. Where some rows' bases are in their hashes only, there is none until all were seen.
 --
 -- decaying(signal)   makes the signal; signal.rests() tells whether rows are unseen, signal.decay_bound() bounds the
---   decayed base of those, weighted, and signal.decayed(members) gives it with the times
+--   decayed base of those, weighted, and signal.decayed(members, order, scores) gives it with the times
 -- include: popoto.fields.decaying_sorted_field base.lua
 local DAY = 86400
 local FLOOR_DAYS = 0.01
@@ -80,9 +80,11 @@ local function decaying(signal)
     return product(value, near)
   end
 
-  local function bases_of(members)
+  local function bases_of(members, order, scores)
     if not based then
       return {}
+    elseif bases and order == bases then
+      return scores
     end
     local found = base_key and redis.call('ZMSCORE', base_key, unpack(members)) or {}
     for place, member in ipairs(members) do
@@ -95,9 +97,9 @@ local function decaying(signal)
     return found
   end
 
-  function signal.decayed(members)
-    local moments, raw = signal_scores(times, members), {}
-    local found = bases_of(members)
+  function signal.decayed(members, order, scores)
+    local moments, raw = signal_scores(times, members, order, scores), {}
+    local found = bases_of(members, order, scores)
     for place = 1, #members do
       local moment = moments[place]
       if moment then
