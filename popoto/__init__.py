@@ -26,16 +26,22 @@ if TYPE_CHECKING:
     )
     from popoto.fields import (
         AutoKeyField,
+        BM25Field,
         BooleanField,
         BytesField,
+        ConfidenceField,
+        CoOccurrenceField,
         CyclicDecayField,
+        DataFrameField,
         DateField,
         DatetimeField,
         DecayingSortedField,
         DecimalField,
         DictField,
+        ExistenceFilter,
         Field,
         FloatField,
+        FrequencySketch,
         GeoField,
         IndexedField,
         IntField,
@@ -51,8 +57,13 @@ if TYPE_CHECKING:
         UniqueField,
         UniqueKeyField,
     )
+    from popoto.fields.access_tracker import AccessTrackerMixin
     from popoto.fields.constants import Defaults, InteractionWeight, TemporalPeriod
     from popoto.fields.expressions import CombinedExpression, Expression, Q
+    from popoto.fields.observation import ObservationProtocol
+    from popoto.fields.prediction_ledger import PredictionLedgerMixin
+    from popoto.fields.recall_proposal import RecallProposal
+    from popoto.fields.write_filter import WriteFilterMixin
     from popoto.models import DB_key, Model, ModelBase, Query
     from popoto.monitoring import enable_error_reporting
     from popoto.pubsub import Publisher, Subscriber
@@ -82,14 +93,20 @@ _HOMES = {
     ),
     "popoto.fields": (
         "AutoKeyField",
+        "BM25Field",
         "BooleanField",
         "BytesField",
+        "CoOccurrenceField",
+        "ConfidenceField",
+        "DataFrameField",
         "DateField",
         "DatetimeField",
         "DecimalField",
         "DictField",
+        "ExistenceFilter",
         "Field",
         "FloatField",
+        "FrequencySketch",
         "GeoField",
         "IndexedField",
         "IntField",
@@ -109,6 +126,7 @@ _HOMES = {
         "UniqueField",
         "UniqueKeyField",
     ),
+    "popoto.fields.access_tracker": ("AccessTrackerMixin",),
     "popoto.fields.constants": (
         "Defaults",
         "InteractionWeight",
@@ -119,6 +137,10 @@ _HOMES = {
         "Expression",
         "Q",
     ),
+    "popoto.fields.observation": ("ObservationProtocol",),
+    "popoto.fields.prediction_ledger": ("PredictionLedgerMixin",),
+    "popoto.fields.recall_proposal": ("RecallProposal",),
+    "popoto.fields.write_filter": ("WriteFilterMixin",),
     "popoto.models": (
         "DB_key",
         "Model",
@@ -182,17 +204,22 @@ _MODULES = frozenset({"exceptions", "fields", "keys", "models", "pubsub", "queri
 
 __all__ = [
     "POPOTO_REDIS_DB",
+    "AccessTrackerMixin",
     "AutoKeyField",
+    "BM25Field",
     "BackendError",
     "BadURL",
     "BooleanField",
     "BytesField",
     "CapabilityError",
+    "CoOccurrenceField",
     "CombinedExpression",
+    "ConfidenceField",
     "Connection",
     "CrossSlot",
     "CyclicDecayField",
     "DB_key",
+    "DataFrameField",
     "DateField",
     "DatetimeField",
     "DecayingSortedField",
@@ -200,9 +227,11 @@ __all__ = [
     "Defaults",
     "DictField",
     "EventStreamMixin",
+    "ExistenceFilter",
     "Expression",
     "Field",
     "FloatField",
+    "FrequencySketch",
     "GeoField",
     "IndexedField",
     "IntField",
@@ -213,13 +242,16 @@ __all__ = [
     "Model",
     "ModelBase",
     "ModelException",
+    "ObservationProtocol",
     "OutcomeUnknown",
     "Pipeline",
+    "PredictionLedgerMixin",
     "Publisher",
     "PublisherException",
     "Q",
     "Query",
     "QueryException",
+    "RecallProposal",
     "Relationship",
     "ReplyError",
     "RoundTrips",
@@ -238,6 +270,7 @@ __all__ = [
     "Unavailable",
     "UniqueField",
     "UniqueKeyField",
+    "WriteFilterMixin",
     "__version__",
     "configure",
     "connect",

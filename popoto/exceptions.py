@@ -19,6 +19,22 @@ class StaleObjectError(ModelException):
     """The stored row is gone, or newer than the instance that was to be saved."""
 
 
+class BadReference(ModelException, ValueError):
+    """A text is no reference to a content, or one that leads out of its store."""
+
+
+class DamagedContent(ModelException):
+    """What a content store keeps under a reference is not what was saved."""
+
+
+class EmbeddingError(ModelException, RuntimeError):
+    """An embedding provider failed; what it said is the cause, `__cause__`."""
+
+
+class BadEmbedding(EmbeddingError, ValueError):
+    """An embedding provider answered with something else than one finite vector of its dimensions for each text."""
+
+
 class QueryException(Exception):
     """A query is malformed, or `get()` found more than one row."""
 

@@ -11,6 +11,7 @@ CLASS_SET: Final = "$Class"
 COMPOSITE: Final = "$Index"
 EXPIRY_LEDGER: Final = "$Exp"
 EXPIRY_RECEIPTS: Final = "$Rcpt"
+VALUES: Final = "$Vals"
 
 SEPARATOR: Final = ":"
 _COLON: Final = "{&#58;}"
@@ -73,6 +74,13 @@ def spellings(value: object) -> tuple[str, ...]:
         return (value,)
     canonical, legacy = part(value), legacy_part(value)
     return (canonical,) if canonical == legacy else (canonical, legacy)
+
+
+def is_respelled(value: object) -> bool:
+    """Whether 1.x may have spelled a value in another way: quicker than to spell it twice."""
+    if isinstance(value, str):
+        return value == _NONE or _COLON in value
+    return isinstance(value, Decimal | float)
 
 
 def unpart(part: str) -> str | None:

@@ -12,6 +12,7 @@ import servers as stores
 from proxy import Proxy
 
 import popoto
+from popoto.queries import fetch
 from popoto.storage import Connection, reset, set_connection
 
 EVERY = [pytest.param(name, marks=[] if name == "fake" else pytest.mark.server) for name in stores.NAMES]
@@ -107,6 +108,22 @@ def plain(request: pytest.FixtureRequest) -> Any:
     """The client library's own client, to read what is stored."""
     name = next(one for one in ("store", "server", "fake") if one in request.fixturenames)
     return request.getfixturevalue(name).native
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many rows queries were sent, reply by reply."""
+    sizes: list[int] = []
+    unpacked = fetch._unpacked
+
+    def counting(found: Any) -> Any:
+        rows = unpacked(found)
+        if isinstance(rows, list):
+            sizes.append(len(rows))
+        return rows
+
+    monkeypatch.setattr(fetch, "_unpacked", counting)
+    return sizes
 
 
 @pytest.fixture

@@ -313,7 +313,8 @@ def test_update_and_delete_of_a_query(store: Any, plain: Any):
     assert keyspace(plain) == {}
 
 
-SYNC_ONLY = {"is_valid", "to_dict", "get_info", "filter", "prefetch", "exclude", "order_by", "limit", "values"}
+SYNC_ONLY = {"is_valid", "get_info", "filter", "prefetch", "exclude", "order_by", "limit", "values"}
+SYNC_ONLY |= {"computed_sort", "no_track"}
 
 
 def verbs(owner: type) -> dict[str, Any]:

@@ -15,12 +15,17 @@ from servers import Servers
 
 from popoto import (
     BackendError,
+    BM25Field,
     CrossSlot,
+    ExistenceFilter,
+    Field,
+    FrequencySketch,
     IndexedField,
     KeyField,
     Model,
     ModelException,
     OutcomeUnknown,
+    Relationship,
     SortedField,
     Unavailable,
     UniqueField,
@@ -45,6 +50,40 @@ class Pilot(Model):
     name = KeyField()
 
 
+class Wing(Model):
+    number = KeyField(type=int)
+    plane = Relationship(model=Plane)
+    pilot = Relationship(model=Pilot)
+
+    class Meta:
+        hash_tag = "Plane"
+
+
+class Report(Model):
+    name = KeyField()
+    maker = IndexedField()
+    text = Field(max_length=None)
+    words = BM25Field(source="text")
+    bloom = ExistenceFilter(fingerprint_fn=lambda report: report.text)
+    seen = FrequencySketch(fingerprint_fn=lambda report: report.text)
+
+
+def check_reports() -> None:
+    """Texts are ranked, known and counted, also after a rebuild and under other names."""
+    for number in range(300):
+        Report.create(name=f"r{number}", maker="ab"[number % 2], text=f"engine {'trouble' if number == 7 else 'fine'}")
+    for _ in range(2):
+        found = Report.query.filter(maker="b").keyword_search("engine trouble", limit=2)
+        assert [row.name for row in found] == ["r7", "r1"]
+        assert Report.bloom.might_exist_batch(Report, ["trouble", "absent"]) == {"trouble": True, "absent": False}
+        assert (Report.seen.get_frequency(Report, "engine"), Report.seen.get_frequency(Report, "trouble")) == (300, 1)
+        assert [row.name for row in Report.query.fuse(some=["Report:r2"], others=["Report:r3"], k=1)] == ["r2", "r3"]
+        assert Report.rebuild_indexes() == 300
+    assert Report.check_indexes()["total"] == 0
+    assert BM25Field.search(Report, "words", "trouble") != []
+    Report.delete_all()
+
+
 @pytest.fixture(scope="module")
 def nodes(servers: Servers) -> list[int]:
     return cluster(servers)
@@ -56,7 +95,25 @@ def clustered(request: pytest.FixtureRequest, nodes: list[int]) -> Iterator[Conn
     with using(store):
         yield store
         Plane.delete_all()
+        Wing.delete_all()
         Pilot.delete_all()
+    store.close()
+    # What a filter has taken in stays when its rows go.
+    for port in nodes:
+        with redis.Redis(port=port) as node:
+            node.flushall()
+
+
+def test_texts_are_searched_on_a_cluster(clustered: Connection):
+    check_reports()
+
+
+def test_texts_are_searched_in_a_namespace(servers: Servers):
+    store = Connection(servers.url("redis") + "?namespace=space")
+    with using(store):
+        check_reports()
+        keys = store.native.keys("*$BM25*") + store.native.keys("*$EF*") + store.native.keys("*$FS*")
+        assert {key.partition(b":")[0] for key in keys} == {b"space"}
     store.close()
 
 
@@ -103,6 +160,9 @@ def test_a_models_keys_share_one_slot_and_models_spread(clustered: Connection, n
             b"{Plane}$IndexF:Plane:maker:m",
             b"{Plane}$UniquF:Plane:tail:t",
             b"{Plane}$SortF:Plane:seats:m",
+            b"{Plane}$Vals:Plane",
+            b"{Plane}$Vals:Plane:maker",
+            b"{Plane}$Vals:Plane:tail",
             b"{Plane}Plane:1",
             b"{Pilot}$Class:Pilot",
             b"{Pilot}$KeyF:Pilot:name:2",
@@ -111,10 +171,51 @@ def test_a_models_keys_share_one_slot_and_models_spread(clustered: Connection, n
     )
 
 
+def test_a_row_whose_key_is_spelled_anew_keeps_its_slot(clustered: Connection, nodes: list[int]) -> None:
+    Plane.create(name="x", maker="None", tail="t")
+    clustered.native.rename("{Plane}Plane:x", "{Plane}Plane:None")
+    clustered.native.hset("{Plane}Plane:None", "name", b"\xa4None")
+    assert Plane.rebuild_indexes() == 1
+    assert every_key(nodes) == sorted(
+        [
+            b"{Plane}$Class:Plane",
+            b"{Plane}$KeyF:Plane:name:/None",
+            b"{Plane}$IndexF:Plane:maker:/None",
+            b"{Plane}$UniquF:Plane:tail:t",
+            b"{Plane}$SortF:Plane:seats:/None",
+            b"{Plane}$Vals:Plane",
+            b"{Plane}$Vals:Plane:maker",
+            b"{Plane}$Vals:Plane:tail",
+            b"{Plane}Plane:/None",
+        ]
+    )
+    clustered.native.rename("{Plane}Plane:/None", "{Plane}Plane:None")
+    Plane.create(name="None", maker="m", tail="u")
+    assert Plane(name="None").delete()
+    assert not [key for key in every_key(nodes) if key.startswith(b"{Plane}Plane:")]
+
+
 def test_a_model_lives_on_a_cluster(clustered: Connection, nodes: list[int]) -> None:
     lives()
     asyncio.run(alives())
     assert every_key(nodes) == []
+
+
+def test_only_models_of_one_slot_are_read_by_one_script(clustered: Connection) -> None:
+    plane, pilot = Plane.create(name="1", maker="m:n", tail="t"), Pilot.create(name="ann")
+    Wing.bulk_create([Wing(number=number, plane=plane, pilot=pilot) for number in range(3)])
+    with round_trips() as trips:
+        found = Wing.query.filter(plane__maker__startswith="m:").prefetch("plane").all()
+        assert [wing.plane.tail for wing in found] == ["t", "t", "t"]
+    assert trips == 1
+    with round_trips() as trips:
+        found = Wing.query.filter(pilot__name="ann").prefetch("pilot").all()
+        assert [wing.pilot.name for wing in found] == ["ann", "ann", "ann"]
+    assert trips == 3
+    assert Plane.query.count(tail__contains="") == 1
+    Plane.rebuild_indexes()
+    assert Plane.query.count(maker__endswith=":n") == 1
+    assert Plane.check_indexes()["total"] == 0
 
 
 def test_a_step_over_two_slots_is_refused_before_anything_is_sent(clustered: Connection) -> None:

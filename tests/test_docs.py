@@ -18,6 +18,7 @@ from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 
 import popoto
 from popoto import fields
+from popoto.configuration import configuration
 from popoto.models.options import META_OPTIONS
 from popoto.storage import CAPABILITIES, connections, hookspecs
 from popoto_embedded import Settings, open_server
@@ -47,6 +48,8 @@ def fresh_store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Non
     for variable in connections.VARIABLES:
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("POPOTO_URL", "fake://")
+    for name in ("embedding_provider", "content_store", "content_path"):
+        monkeypatch.setattr(configuration, name, getattr(configuration, name))
     monkeypatch.chdir(tmp_path)
     yield
     for connection in named_here.values():
@@ -135,7 +138,8 @@ def room(field_class: type) -> Path:
 
 def declared(field_class: type[fields.Field]) -> fields.Field:
     """Give a field as a model has it: its lookups are there once it has a name."""
-    field = field_class(model="self") if field_class is fields.Relationship else field_class()
+    needed = {fields.Relationship: {"model": "self"}, fields.BM25Field: {"source": "text"}}
+    field = field_class(**needed.get(field_class, {}))
     field.__set_name__(object, "field")
     return field
 

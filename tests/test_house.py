@@ -162,7 +162,7 @@ def test_modules_are_named_after_what_is_inside():
 
 
 def test_importing_popoto_stays_light():
-    heavy = "numpy pytest hypothesis rich pydantic sentry_sdk valkey fakeredis redis"
+    heavy = "numpy pandas pytest hypothesis rich pydantic sentry_sdk valkey fakeredis redis"
     program = f"import sys, popoto; print(*sorted(sys.modules.keys() & set('{heavy}'.split())))"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.stderr, done.stdout.split()) == ("", [])

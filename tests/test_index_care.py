@@ -83,6 +83,7 @@ STRAYS = (
         "$Index:Boat:kind:note",
         lambda plain: plain.hset("$Index:Boat:kind:note", "0" * 16, "Boat:gone"),
     ),
+    ("indexed_fields", "kind", lambda plain: plain.zadd("$Vals:Boat:kind", {"a:gone": 0})),
 )
 
 
@@ -119,6 +120,11 @@ def members(plain: Any) -> dict[bytes, Any]:
     return found
 
 
+def entries(plain: Any) -> dict[bytes, Any]:
+    """The same without the roster, which says no more once another program has written to the class set."""
+    return {key: content for key, content in members(plain).items() if key != b"$Vals:Boat"}
+
+
 def strip(plain: Any) -> None:
     """Take every index away."""
     for key in list(plain.scan_iter(match="$*", count=1000)):
@@ -137,7 +143,7 @@ def test_a_sound_model_has_no_strays_and_looking_writes_nothing(store: Any, plai
 @pytest.mark.parametrize("number", range(len(STRAYS)))
 def test_each_stray_is_counted_once_in_its_family_and_removed(store: Any, plain: Any, number: int):
     boats()
-    before = members(plain)
+    before = entries(plain)
     family, name, spoil = STRAYS[number]
     spoil(plain)
     spoiled = members(plain)
@@ -146,18 +152,18 @@ def test_each_stray_is_counted_once_in_its_family_and_removed(store: Any, plain:
     assert report["total"] == 1
     assert (report[family] if name == "" else report[family][name]) == 1
     assert Boat.clean_indexes() == 1
-    assert members(plain) == before
+    assert entries(plain) == before
     assert Boat.check_indexes() == FAMILIES
 
 
 def test_all_strays_together(store: Any, plain: Any):
     boats()
-    before = members(plain)
+    before = entries(plain)
     for _, _, spoil in STRAYS:
         spoil(plain)
     assert Boat.check_indexes()["total"] == len(STRAYS)
     assert Boat.clean_indexes() == len(STRAYS)
-    assert members(plain) == before
+    assert entries(plain) == before
 
 
 def test_a_row_deleted_behind_our_back_leaves_only_what_cleaning_takes(store: Any, plain: Any):
@@ -250,9 +256,7 @@ def test_rows_of_1x_are_taken_over(store: Any, plain: Any):
     plain.hdel("Boat:b1", "$idx")
     plain.delete("$IndexF:Boat:tags:/[0/]", "$IndexF:Boat:tags:/[1/]")
     assert Boat.rebuild_indexes() == 2
-    assert {key: content for key, content in members(plain).items() if b":tags:" not in key} == {
-        key: content for key, content in before.items() if b":tags:" not in key
-    }
+    assert members(plain) == before
 
 
 def test_queries_answer_fully_while_indexes_are_rebuilt(server: Connection, plain: Any):
@@ -331,13 +335,13 @@ def test_steps_are_bounded_and_progress_is_told(server: Any, plain: Any, monkeyp
 
 def test_large_sorted_sets_are_cleaned_whole(store: Any, plain: Any):
     boats(3)
-    before = members(plain)
+    before = entries(plain)
     for first in range(0, 1200, 400):
         plain.zadd("$SortF:Boat:length", {f"Boat:ghost{n}": n % 7 for n in range(first, first + 400)})
         plain.sadd("$Class:Boat", *[f"Boat:ghost{n}" for n in range(first, first + 400)])
     assert Boat.check_indexes()["total"] == 2400
     assert Boat.clean_indexes() == 2400
-    assert members(plain) == before
+    assert entries(plain) == before
 
 
 def test_similar_model_and_field_names_do_not_interfere(store: Any, plain: Any):

@@ -12,7 +12,9 @@ import pytest
 import popoto
 from popoto import KeyField, Model, monitoring
 from popoto.configuration import Configuration, configuration, configure
+from popoto.embeddings.hashing import HashingProvider
 from popoto.exceptions import ModelException, PublisherException, QueryException, SkipSaveException, SubscriberException
+from popoto.stores import FilesystemStore
 
 DSN = "https://key@sentry.example/1"
 
@@ -121,13 +123,13 @@ def test_a_bad_dsn_or_a_missing_package_is_no_error(
 
 @pytest.fixture
 def unset(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in Configuration.__slots__:
+    for name in (*Configuration.__slots__, "content_path"):
         monkeypatch.setattr(configuration, name, None)
     monkeypatch.delenv("POPOTO_CONTENT_PATH", raising=False)
 
 
 def test_configure_keeps_what_it_is_not_given(unset: None) -> None:
-    provider, store = object(), object()
+    provider, store = HashingProvider(), FilesystemStore()
     popoto.configure(embedding_provider=provider)
     configure(content_store=store)
     assert (configuration.embedding_provider, configuration.content_store) == (provider, store)

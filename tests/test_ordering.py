@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, time
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -22,6 +23,13 @@ class Run(Model):
 
     class Meta:
         order_by = "-points"
+
+
+class Exact(Model):
+    name = KeyField()
+    kind = IndexedField()
+    number = SortedField(type=int, default=0)
+    amount = SortedField(type=Decimal, default=Decimal(0))
 
 
 def fill(count: int = 12) -> None:
@@ -149,6 +157,39 @@ def test_scores_that_a_double_cannot_tell_order_exactly(store: Any):
     assert [row.k for row in Big.query.filter(order_by="n")] == ["d", "b", "c", "a"]
     assert [row.k for row in Big.query.filter(order_by="-n")] == ["a", "c", "b", "d"]
     assert [row.k for row in Big.query.filter(order_by="n", limit=4)] == ["d", "b", "c", "a"]
+
+
+@pytest.mark.parametrize("filtered", [False, True])
+@pytest.mark.parametrize("sign", ["", "-"])
+def test_ties_of_one_double_order_exactly_up_to_any_limit(store: Any, sign: str, filtered: bool):
+    whole = [2**53 + n // 2 for n in range(12)] + [2**70 + n for n in (3, 1, 2, 0, 0)]
+    Exact.bulk_create([Exact(name=f"i{len(whole) - n:02}", number=number, kind="i") for n, number in enumerate(whole)])
+    amounts = [Decimal("0.1") + Decimal(n * 7 % 5).scaleb(-30) for n in range(9)] + [Decimal(2)] * 3
+    Exact.bulk_create([Exact(name=f"d{n:02}", amount=amount, number=0, kind="d") for n, amount in enumerate(amounts)])
+    for kind, field in (("i", "number"), ("d", "amount")):
+        given = {"kind": kind} if filtered else {f"{field}__gt": 0}
+        rows = [row for row in Exact.query.all() if row.kind == kind]
+        right = sorted(rows, key=lambda row: (getattr(row, field), row.pk), reverse=sign == "-")
+        for limit in range(1, len(rows) + 1):
+            query = Exact.query.filter(**given, order_by=f"{sign}{field}", limit=limit)
+            assert [row.name for row in query] == [row.name for row in right[:limit]], limit
+        assert Exact.query.filter(**given).order_by(f"{sign}{field}").last() == right[-1]
+
+
+def test_equal_values_cost_no_more_trips_and_rows(store: Any, sent: list[int]):
+    Exact.bulk_create([Exact(name=f"{n:03}", amount=Decimal("9.99"), number=2**60) for n in range(100)])
+    for field in ("amount", "number"):
+        with round_trips() as trips:
+            assert [row.name for row in Exact.query.filter(order_by=field, limit=3)] == ["000", "001", "002"]
+        assert trips == 1
+    assert sent == [3, 3]
+
+
+def test_many_ties_come_in_pages(store: Any):
+    rows = [Exact(name=f"{n:04}", number=2**62 + n * 31 % 100) for n in range(400)]
+    Exact.bulk_create(rows)
+    right = sorted(rows, key=lambda row: (row.number, row.pk))
+    assert [row.name for row in Exact.query.filter(order_by="number", limit=20)] == [row.name for row in right[:20]]
 
 
 def test_a_moment_far_away_orders_exactly(store: Any):

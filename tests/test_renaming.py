@@ -116,8 +116,13 @@ def test_a_rename_keeps_its_unique_value(store: Any, plain: Any):
     ticket.number = 2
     ticket.save(migrate_key=True)
     assert {key for key in keyspace(plain)} == {
-        b"$Class:Ticket", f"Ticket:2:{serial}".encode(), b"$UniqueKeyF:Ticket:number:2",
-    }  # fmt: skip
+        b"$Class:Ticket",
+        f"Ticket:2:{serial}".encode(),
+        b"$UniqueKeyF:Ticket:number:2",
+        b"$Vals:Ticket:number",
+        b"$Vals:Ticket",
+    }
+    assert plain.zrange("$Vals:Ticket:number", 0, -1) == [b"2"]
     Ticket.create(number=1)
     with pytest.raises(ModelException, match=r"Ticket\.number = 2 is taken"):
         Ticket.create(number=2)

@@ -11,7 +11,28 @@ import pytest
 from proxy import Proxy
 from stored import keyspace, stray_entries
 
-from popoto import IndexedField, KeyField, Model, ModelException, SortedField, UniqueField, connection, round_trips
+from popoto import (
+    AccessTrackerMixin,
+    BM25Field,
+    ConfidenceField,
+    CoOccurrenceField,
+    ExistenceFilter,
+    Field,
+    FrequencySketch,
+    IndexedField,
+    KeyField,
+    Model,
+    ModelException,
+    ObservationProtocol,
+    PredictionLedgerMixin,
+    RecallProposal,
+    Relationship,
+    SortedField,
+    UniqueField,
+    WriteFilterMixin,
+    connection,
+    round_trips,
+)
 from popoto.storage import Connection, ask_all
 from popoto.storage.commands.keys import exists
 
@@ -22,6 +43,78 @@ class Wine(Model):
     code = UniqueField()
     price = SortedField(type=int, default=0)
     stock = SortedField(type=int, default=0, partition_by="grape")
+
+
+class House(Model):
+    name = KeyField()
+    land = IndexedField()
+
+
+class Cellar(Model):
+    name = KeyField()
+    house = Relationship(model=House)
+
+
+class Bottle(Model):
+    number = KeyField(type=int)
+    wine = Relationship(model=Wine)
+    cellar = Relationship(model=Cellar)
+
+
+def cellars() -> None:
+    cellar = Cellar.create(name="c", house=House.create(name="h", land="it"))
+    Bottle.bulk_create([Bottle(number=number, wine=f"Wine:{number}", cellar=cellar) for number in range(5)])
+    # Every script of theirs is known to the server.
+    Bottle.query.prefetch("wine").all()
+
+
+class Pairing(Model):
+    name = KeyField()
+    near: Any = CoOccurrenceField()
+
+
+class Memory(AccessTrackerMixin, WriteFilterMixin, PredictionLedgerMixin, Model):
+    name = KeyField()
+    kind = IndexedField(default="k")
+    certainty = ConfidenceField(partition_by="kind")
+
+    def compute_filter_score(self) -> float:
+        return 0.8
+
+
+def memory() -> Any:
+    """A memory that has something of everything."""
+    found = Memory.query.no_track().get(name="1")
+    assert found is not None
+    found.on_read()
+    Memory.record_prediction(found, {"a": 1})
+    RecallProposal.create_batch([found], partition="p")
+    return found
+
+
+def memories() -> Any:
+    return Memory.query.no_track().all()
+
+
+def renamed(found: Any) -> Any:
+    found.name = "moved"
+    return found
+
+
+class Tasting(Model):
+    name = KeyField()
+    text = Field()
+    words = BM25Field(source="text")
+    bloom = ExistenceFilter(fingerprint_fn=lambda tasting: tasting.text)
+    seen = FrequencySketch(fingerprint_fn=lambda tasting: tasting.text)
+
+
+def tasted(verb: Callable[[], Any]) -> Any:
+    """Two tastings, and the verb's script known to the server."""
+    rows = [Tasting.create(name=name, text=f"red fruit {name}") for name in "ab"]
+    verb()
+    rows[0].text = "white"
+    return rows[0]
 
 
 def new(**more: Any) -> dict[str, Any]:
@@ -167,7 +260,55 @@ TABLE: dict[str, tuple[Callable[[Connection], Any], Callable[[Any], Any], Callab
         lambda it: Wine.query.async_exists(grape="merlot"),
         1,
     ),
+    "prefix, suffix and part of a text": (
+        lambda store: None,
+        lambda it: assert_hundred(Wine.query.filter(grape__startswith="mer", code__contains="").all()),
+        lambda it: hundred(Wine.query.async_filter(grape__endswith="lot", name__contains="")),
+        1,
+    ),
+    "count of a text": (
+        lambda store: None,
+        lambda it: Wine.query.count(code__startswith="7"),
+        lambda it: Wine.query.async_count(code__startswith="7"),
+        1,
+    ),
+    "filter through two relationships": (
+        lambda store: cellars(),
+        lambda it: assert_hundred([*Bottle.query.filter(cellar__house__land="it").all(), *range(95)]),
+        lambda it: Bottle.query.async_filter(cellar__house__land="it"),
+        1,
+    ),
+    "load with prefetch": (
+        lambda store: cellars(),
+        lambda it: [bottle.wine.name for bottle in Bottle.query.prefetch("wine", "cellar").all()],
+        lambda it: Bottle.query.prefetch("wine", "cellar")._awaited(),
+        1,
+    ),
+    "a slice": (
+        lambda store: None,
+        lambda it: Wine.query.order_by("price")[20:30],
+        lambda it: Wine.query.filter(order_by="price", limit=30)._awaited(),
+        1,
+    ),
+    "last of an order": (
+        lambda store: None,
+        lambda it: Wine.query.order_by("price").last(),
+        lambda it: Wine.query.order_by("price").async_last(),
+        1,
+    ),
     "keys": (lambda store: None, lambda it: Wine.query.keys(), lambda it: Wine.query.async_keys(), 1),
+    "raw update of 20": (
+        lambda store: [f"Wine:{number}" for number in range(20)],
+        lambda it: Wine.raw_update(it, grape="syrah", stock=3, price=7),
+        lambda it: Wine.async_raw_update(it, grape="syrah", stock=3, price=7),
+        1,
+    ),
+    "raw update of a partition of 20": (
+        lambda store: [f"Wine:{number}" for number in range(20)],
+        lambda it: Wine.raw_update(it, grape="syrah"),
+        lambda it: Wine.async_raw_update(it, grape="syrah"),
+        2,
+    ),
     "a pipeline of 20": (piped, lambda it: it.execute(), lambda it: it.async_execute(), 1),
     "len, index and list of one query": (
         lambda store: Wine.query.filter(grape="merlot"),
@@ -175,7 +316,221 @@ TABLE: dict[str, tuple[Callable[[Connection], Any], Callable[[Any], Any], Callab
         lambda it: it._awaited(),
         1,
     ),
+    "link": (
+        lambda store: Pairing.near.link(Pairing, "a", "c"),
+        lambda it: Pairing.near.link(Pairing, "a", "b"),
+        lambda it: Pairing.near.async_link(Pairing, "a", "b"),
+        1,
+    ),
+    "strengthen": (
+        lambda store: Pairing.near.link(Pairing, "a", "c"),
+        lambda it: Pairing.near.strengthen(Pairing, "a", "b"),
+        lambda it: Pairing.near.async_strengthen(Pairing, "a", "b"),
+        1,
+    ),
+    "unlink": (
+        lambda store: Pairing.near.link(Pairing, "a", "c"),
+        lambda it: Pairing.near.unlink(Pairing, "a", "b"),
+        lambda it: Pairing.near.async_unlink(Pairing, "a", "b"),
+        1,
+    ),
+    "weaken_all": (
+        lambda store: Pairing.near.link(Pairing, "a", "c"),
+        lambda it: Pairing.near.weaken_all(Pairing, "a"),
+        lambda it: Pairing.near.async_weaken_all(Pairing, "a"),
+        1,
+    ),
+    "get_linked": (
+        lambda store: Pairing.near.link(Pairing, "a", "c"),
+        lambda it: Pairing.near.get_linked(Pairing, "a"),
+        lambda it: Pairing.near.async_get_linked(Pairing, "a"),
+        1,
+    ),
+    "propagate": (
+        lambda store: Pairing.near.link(Pairing, "a", "c"),
+        lambda it: Pairing.near.propagate(Pairing, ["a"]),
+        lambda it: Pairing.near.async_propagate(Pairing, ["a"]),
+        1,
+    ),
+    "save of an indexed text": (
+        lambda store: tasted(lambda: None),
+        lambda it: it.save(),
+        lambda it: it.async_save(),
+        1,
+    ),
+    "keyword search": (
+        lambda store: tasted(lambda: Tasting.query.keyword_search("fruit")),
+        lambda it: Tasting.query.filter(name__in=["a"]).keyword_search("fruit"),
+        lambda it: Tasting.query.filter(name__in=["a"]).async_keyword_search("fruit"),
+        1,
+    ),
+    "search": (
+        lambda store: tasted(lambda: BM25Field.search(Tasting, "words", "fruit")),
+        lambda it: BM25Field.search(Tasting, "words", "fruit"),
+        lambda it: BM25Field.async_search(Tasting, "words", "fruit"),
+        1,
+    ),
+    "idf of two words": (
+        lambda store: tasted(lambda: None),
+        lambda it: BM25Field.get_idf(Tasting, "words", ["red", "x"]),
+        lambda it: BM25Field.async_get_idf(Tasting, "words", ["red", "x"]),
+        1,
+    ),
+    "fuse": (
+        lambda store: tasted(lambda: None),
+        lambda it: Tasting.query.fuse(words=["Tasting:a"], others=["Tasting:b"]),
+        lambda it: Tasting.query.async_fuse(words=["Tasting:a"], others=["Tasting:b"]),
+        1,
+    ),
+    "might_exist_batch": (
+        lambda store: tasted(lambda: Tasting.bloom.might_exist(Tasting, "x")),
+        lambda it: Tasting.bloom.might_exist_batch(Tasting, ["red", "x"]),
+        lambda it: Tasting.bloom.async_might_exist_batch(Tasting, ["red", "x"]),
+        1,
+    ),
+    "get_frequency": (
+        lambda store: tasted(lambda: None),
+        lambda it: Tasting.seen.get_frequency(Tasting, "red fruit"),
+        lambda it: Tasting.seen.async_get_frequency(Tasting, "red fruit"),
+        1,
+    ),
 }
+
+
+# The same of a model that has what memories have.
+MEMORY_TABLE: dict[str, tuple[Callable[[Connection], Any], Callable[[Any], Any], Callable[[Any], Any], int]] = {
+    "save a memory": (
+        lambda store: memory(),
+        lambda it: it.save(),
+        lambda it: it.async_save(),
+        1,
+    ),
+    "rename a memory": (
+        lambda store: renamed(memory()),
+        lambda it: it.save(migrate_key=True),
+        lambda it: it.async_save(migrate_key=True),
+        1,
+    ),
+    "delete a memory": (
+        lambda store: memory(),
+        lambda it: it.delete(),
+        lambda it: it.async_delete(),
+        1,
+    ),
+    # Of a model that tracks reads: the answer, and the note that it was read.
+    "get a tracked row": (
+        lambda store: None,
+        lambda it: Memory.query.get(name="1"),
+        lambda it: Memory.query.async_get(name="1"),
+        2,
+    ),
+    "get_many of 20 tracked rows": (
+        lambda store: [f"Memory:{number}" for number in range(20)],
+        lambda it: Memory.query.get_many(it),
+        lambda it: Memory.query.async_get_many(it),
+        2,
+    ),
+    "filter 20 tracked rows": (
+        lambda store: None,
+        lambda it: assert_twenty(Memory.query.filter(kind="k").all()),
+        lambda it: twenty(Memory.query.async_filter(kind="k")),
+        2,
+    ),
+    "filter tracked rows, none found": (
+        lambda store: None,
+        lambda it: Memory.query.filter(kind="none").all(),
+        lambda it: Memory.query.async_filter(kind="none"),
+        1,
+    ),
+    "filter tracked rows without tracking": (
+        lambda store: None,
+        lambda it: assert_twenty(Memory.query.no_track().filter(kind="k").all()),
+        lambda it: twenty(Memory.query.no_track().async_filter(kind="k")),
+        1,
+    ),
+    "count tracked rows": (
+        lambda store: None,
+        lambda it: Memory.query.count(kind="k"),
+        lambda it: Memory.query.async_count(kind="k"),
+        1,
+    ),
+    "on_read": (
+        lambda store: memory(),
+        lambda it: it.on_read(),
+        lambda it: it.async_on_read(),
+        1,
+    ),
+    "confirm_access": (
+        lambda store: memory(),
+        lambda it: it.confirm_access(),
+        lambda it: it.async_confirm_access(),
+        1,
+    ),
+    "discard_staged_access": (
+        lambda store: memory(),
+        lambda it: it.discard_staged_access(),
+        lambda it: it.async_discard_staged_access(),
+        1,
+    ),
+    "access_count": (lambda store: memory(), lambda it: it.access_count, lambda it: it.async_access_count(), 1),
+    "last_accessed": (lambda store: memory(), lambda it: it.last_accessed, lambda it: it.async_last_accessed(), 1),
+    "update_confidence": (
+        lambda store: memory(),
+        lambda it: ConfidenceField.update_confidence(it, "certainty", 0.9),
+        lambda it: ConfidenceField.async_update_confidence(it, "certainty", 0.9),
+        1,
+    ),
+    "get_confidence": (
+        lambda store: memory(),
+        lambda it: ConfidenceField.get_confidence(it, "certainty"),
+        lambda it: ConfidenceField.async_get_confidence(it, "certainty"),
+        1,
+    ),
+    "record_prediction": (
+        lambda store: memory(),
+        lambda it: Memory.record_prediction(it, {"a": 2}),
+        lambda it: Memory.async_record_prediction(it, {"a": 2}),
+        1,
+    ),
+    # The measure is the model's own, in Python: the prediction is read first.
+    "resolve_prediction": (
+        lambda store: memory(),
+        lambda it: Memory.resolve_prediction(it, {"a": 2}),
+        lambda it: Memory.async_resolve_prediction(it, {"a": 2}),
+        2,
+    ),
+    "auto_resolve": (
+        lambda store: memory(),
+        lambda it: Memory.auto_resolve(it, "acted"),
+        lambda it: Memory.async_auto_resolve(it, "acted"),
+        1,
+    ),
+    "propose 20 rows": (
+        lambda store: memories(),
+        lambda it: RecallProposal.create_batch(it, partition="p"),
+        lambda it: RecallProposal.async_create_batch(it, partition="p"),
+        1,
+    ),
+    "resolve a proposal": (
+        lambda store: memory(),
+        lambda it: RecallProposal.resolve(it, "acted"),
+        lambda it: RecallProposal.async_resolve(it, "acted"),
+        1,
+    ),
+    "expire_stale": (
+        lambda store: memory(),
+        lambda it: RecallProposal.expire_stale(Memory, "p", ttl=-1),
+        lambda it: RecallProposal.async_expire_stale(Memory, "p", ttl=-1),
+        1,
+    ),
+    "one outcome on 20 rows": (
+        lambda store: memories(),
+        lambda it: ObservationProtocol.on_context_used(it, {row.pk: "acted" for row in it}, outcome_id="1"),
+        lambda it: ObservationProtocol.async_on_context_used(it, {row.pk: "acted" for row in it}, outcome_id="1"),
+        1,
+    ),
+}
+EVERY = TABLE | MEMORY_TABLE
 
 
 def assert_hundred(rows: list[Any]) -> None:
@@ -186,18 +541,31 @@ async def hundred(waiting: Any) -> None:
     assert_hundred(await waiting)
 
 
-def stock() -> None:
-    """A hundred wines, and every script known to the server."""
+def assert_twenty(rows: list[Any]) -> None:
+    assert len(rows) == 20
+
+
+async def twenty(waiting: Any) -> None:
+    assert_twenty(await waiting)
+
+
+def stock(verb: str = "") -> None:
+    """A hundred wines, or twenty memories, and every script known to the server."""
     pipe = connection().pipeline()
+    if verb in MEMORY_TABLE:
+        for number in range(20):
+            Memory.create(pipeline=pipe, name=str(number))
+        pipe.execute()
+        return
     for number in range(100):
         Wine.create(pipeline=pipe, name=str(number), grape="merlot", code=str(number), price=number, stock=number)
     pipe.execute()
 
 
-@pytest.mark.parametrize("verb", TABLE)
+@pytest.mark.parametrize("verb", EVERY)
 def test_each_verb_takes_its_round_trips(store: Connection, plain: Any, verb: str):
-    ready, blocking, _, trips = TABLE[verb]
-    stock()
+    ready, blocking, _, trips = EVERY[verb]
+    stock(verb)
     it = ready(store)
     with round_trips() as counted:
         blocking(it)
@@ -205,10 +573,10 @@ def test_each_verb_takes_its_round_trips(store: Connection, plain: Any, verb: st
     assert stray_entries(plain, Wine) == []
 
 
-@pytest.mark.parametrize("verb", TABLE)
+@pytest.mark.parametrize("verb", EVERY)
 def test_each_async_verb_takes_the_same(store: Connection, plain: Any, verb: str):
-    ready, _, waiting, trips = TABLE[verb]
-    stock()
+    ready, _, waiting, trips = EVERY[verb]
+    stock(verb)
     it = ready(store)
 
     async def work() -> int:
@@ -220,16 +588,16 @@ def test_each_async_verb_takes_the_same(store: Connection, plain: Any, verb: str
     assert stray_entries(plain, Wine) == []
 
 
-@pytest.mark.parametrize("verb", TABLE)
+@pytest.mark.parametrize("verb", EVERY)
 def test_each_verb_takes_them_at_the_socket_too(proxied: Connection, proxy: Proxy, plain: Any, verb: str):
-    ready, blocking, waiting, trips = TABLE[verb]
-    stock()
+    ready, blocking, waiting, trips = EVERY[verb]
+    stock(verb)
     it = ready(proxied)
     before = proxy.turns
     blocking(it)
     assert proxy.turns - before == trips
     plain.flushall()
-    stock()
+    stock(verb)
     it = ready(proxied)
 
     async def work() -> int:

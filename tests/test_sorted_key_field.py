@@ -45,7 +45,14 @@ def ats(**keywords: Any) -> list[int]:
 def test_it_is_stored_in_the_key_and_in_a_sorted_set_alone(store: Any, plain: Any):
     Reading.create(sensor="s", at=-3, value=1)
     here = keyspace(plain)
-    assert set(here) == {b"Reading:/-3:s", b"$Class:Reading", b"$KeyF:Reading:sensor:s", b"$SortedKeyF:Reading:at"}
+    assert set(here) == {
+        b"Reading:/-3:s",
+        b"$Class:Reading",
+        b"$KeyF:Reading:sensor:s",
+        b"$SortedKeyF:Reading:at",
+        b"$Vals:Reading:sensor",
+        b"$Vals:Reading",
+    }
     assert here[b"$SortedKeyF:Reading:at"] == {b"Reading:/-3:s": -3.0}
 
 

@@ -5,18 +5,23 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 import popoto
 from popoto import (
+    DecimalField,
     EventStreamMixin,
+    Field,
+    FloatField,
     IndexedField,
     IntField,
     KeyField,
     Model,
     ModelException,
+    StaleObjectError,
     StreamConsumer,
     StringField,
 )
@@ -204,7 +209,7 @@ def test_bytes_that_are_no_text_are_handed_over(store: Connection, plain: Any) -
     assert {name.encode("utf-8", "surrogateescape") for name in seen[0][0][1]} == {b"\xff"}
 
 
-def test_a_failed_entry_is_tried_again_alone_and_then_given_up(store: Connection, plain: Any) -> None:
+def test_d50_a_failed_entry_is_tried_again_alone_and_then_given_up(store: Connection, plain: Any) -> None:
     # D50
     bad, good = plain.xadd(STREAM, {"n": "bad"}), plain.xadd(STREAM, {"n": "good"})
     seen: list[list[str]] = []
@@ -266,7 +271,7 @@ def test_a_deleted_stream_and_its_group_are_made_anew(store: Connection, plain: 
     assert len(seen) == 1
 
 
-def test_waiting_longer_than_the_socket_timeout_is_no_error(server: Connection, plain: Any) -> None:
+def test_d50_waiting_longer_than_the_socket_timeout_is_no_error(server: Connection, plain: Any) -> None:
     # D50: with block_ms equal to the timeout an idle consumer failed.
     with popoto.using(f"{server.url.raw}?timeout=0.2"):
         before = time.monotonic()
@@ -317,3 +322,77 @@ def test_a_blocking_call_in_an_event_loop_says_what_to_write(fake: Connection) -
                 getattr(consumer(print), verb)()
 
     asyncio.run(work())
+
+
+# Increments
+
+
+class Gauge(EventStreamMixin, Model):
+    _stream_metadata_fields = ("level", "share", "money", "note")
+
+    name = KeyField()
+    level = IntField(default=0)
+    share = FloatField(default=0.0)
+    money = DecimalField(default=Decimal("1.10"))
+    note = Field()
+    version = IntField(default=0)
+
+    class Meta:
+        version_field = "version"
+
+
+@pytest.mark.parametrize(
+    ("field", "steps", "wanted"),
+    [
+        ("level", [5, -7], ["5", "-2"]),
+        ("level", [2**60, 1], [str(2**60), str(2**60 + 1)]),
+        ("share", [0.5, -3.75], ["0.5", "-3.25"]),
+        ("share", [1e22], ["1e+22"]),
+        ("money", [Decimal("0.20"), Decimal("-2")], ["1.3", "-0.7"]),
+    ],
+)
+def test_an_increment_writes_an_entry_with_the_sum(
+    store: Connection, plain: Any, field: str, steps: list[Any], wanted: list[str]
+) -> None:
+    row = Gauge.create(name="a", note="x")
+    with round_trips() as trips:
+        for step in steps:
+            row.atomic_increment(field, step)
+    entries = [fields for _, fields in plain.xrange(STREAM)][1:]
+    assert [(entry[b"op"], entry[b"changed_fields"]) for entry in entries] == [(b"update", field.encode())] * len(steps)
+    assert [entry[field.encode()].decode() for entry in entries] == wanted
+    assert [entry[b"note"] for entry in entries] == [b"x"] * len(steps)
+    assert trips == len(steps)
+
+
+def test_increments_by_others_and_in_pipelines_tell_their_own_sums(store: Connection, plain: Any) -> None:
+    mine = Gauge.create(name="a")
+    theirs = Gauge.load(name="a")
+    assert theirs is not None
+    mine.atomic_increment("level", 2)
+    asyncio.run(theirs.async_atomic_increment("level", 3))
+    for pipeline in (store.pipeline(), plain.pipeline()):
+        mine.atomic_increment("level", 10, pipeline=pipeline)
+        theirs.atomic_increment("level", 10, pipeline=pipeline)
+        pipeline.execute()
+    # Decimals are computed here, and anew when another has come first.
+    mine.atomic_increment("money", Decimal(1))
+    theirs.atomic_increment("money", Decimal(1))
+    entries = [fields for _, fields in plain.xrange(STREAM)][1:]
+    assert [entry[b"level"] for entry in entries[:6]] == [b"2", b"5", b"15", b"25", b"35", b"45"]
+    assert [entry[b"money"] for entry in entries[6:]] == [b"2.1", b"3.1"]
+
+
+def test_a_refused_increment_leaves_no_entry(store: Connection, plain: Any) -> None:
+    row = Gauge.create(name="a")
+    Gauge.query.delete()
+    before = plain.xlen(STREAM)
+    with pytest.raises(StaleObjectError):
+        row.atomic_increment("level", 1)
+    plain.delete(STREAM)
+    plain.set(STREAM, "no stream")
+    assert before == 2
+    plain.hset("Gauge:a", mapping={"name": b"\xa1a", "level": b"\x01"})
+    with pytest.raises(WrongType):
+        row.atomic_increment("level", 1)
+    assert plain.hget("Gauge:a", "level") == b"\x01"

@@ -77,8 +77,17 @@ def top(query: Any = None, **options: Any) -> list[str]:
 
 @pytest.mark.parametrize(
     ("days", "base", "score"),
-    [(1, None, 1.0), (4, None, 0.5), (100, None, 0.1), (4, 50.0, 25.0), (400, 7.0, 0.35), (0, None, 10.0)]
-    + [(-10, None, 10.0), (3, 0.0, 0.0), (1, -3.0, -3.0)],
+    [
+        (1, None, 1.0),
+        (4, None, 0.5),
+        (100, None, 0.1),
+        (4, 50.0, 25.0),
+        (400, 7.0, 0.35),
+        (0, None, 10.0),
+        (-10, None, 10.0),
+        (3, 0.0, 0.0),
+        (1, -3.0, -3.0),
+    ],
 )
 def test_golden_scores(fake: Connection, days: float, base: float | None, score: float) -> None:
     aged("a", days, base)

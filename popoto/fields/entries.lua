@@ -2,8 +2,8 @@
 -- A prelude: it reads ARGV in order through take(), and needs value_text() of values.lua.
 --
 -- take()             the next argument
--- take_schema()      the indexes: their number; of each kind (S, U, Z or G), base key, field, code, number of
---                    partitions, and of each partition field and code
+-- take_schema()      the indexes: their number; of each kind (S, U, Z or G), base key, field, code, the key of its list
+--                    of values or '', number of partitions, and of each partition field and code
 -- read_row(key, schema)     the fields that the indexes and schema.companions need, by name; false where one is missing
 -- text_of(field, code, row) the escaped part of a field's value, and the one that 1.x used
 -- entry_keys(index, row)    the key of the row's entry, and the one that 1.x used; nil where it has none
@@ -20,7 +20,7 @@ end
 local function take_schema()
   local schema = {}
   for number = 1, tonumber(take()) do
-    local index = {kind = take(), base = take(), field = take(), code = take(), partitions = {}}
+    local index = {kind = take(), base = take(), field = take(), code = take(), list = take(), partitions = {}}
     for part = 1, tonumber(take()) do
       index.partitions[part] = {field = take(), code = take()}
     end

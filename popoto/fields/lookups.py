@@ -7,7 +7,7 @@ from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from popoto.fields.sources import InSets, Match
+from popoto.fields.sources import TEXT_CODES, InSets, InTexts, Match
 from popoto.keys import spellings, text
 
 if TYPE_CHECKING:
@@ -102,6 +102,21 @@ def in_sets(lookup: Lookup, index: Index) -> Lookup:
     return indexed
 
 
+def in_texts(name: str, index: Index) -> Lookup:
+    """A lookup of texts, its candidates taken from the list of distinct values."""
+
+    def listed(field: Field[Any], operand: Any) -> Match:
+        match = TEXT[name](field, operand)
+        try:
+            operand.encode()
+        except UnicodeEncodeError:
+            # Half a surrogate pair is in no stored text.
+            return match
+        return Match(match.test, InTexts(index, name, str.__str__(operand)), exact=True)
+
+    return listed
+
+
 def _ambiguous(value: Any) -> bool:
     """Whether 1.x's spelling of the value is ours of another, as of the text "None" and of None."""
     return len(spellings(value)) > 1 and not isinstance(value, float | Decimal)
@@ -109,4 +124,5 @@ def _ambiguous(value: Any) -> bool:
 
 def set_lookups(index: Index) -> dict[str, Lookup]:
     """What a set per value serves."""
-    return {name: in_sets(lookup, index) for name, lookup in PLAIN.items()} | TEXT
+    texts = {name: in_texts(name, index) for name in TEXT} if index.code in TEXT_CODES else TEXT
+    return {name: in_sets(lookup, index) for name, lookup in PLAIN.items()} | texts

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
+
+from popoto.keys import VALUES
+
+TEXT_CODES: Final = frozenset("ifDsbdtT")
+"""The codes of values whose text a script tells from their bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,10 @@ class Index:
         """The part that all keys of this index share."""
         return f"{self.tag}:{model}:{self.owner or self.field}"
 
+    def value_list(self, model: str) -> str:
+        """The key of the list of distinct values."""
+        return f"{VALUES}:{model}:{self.field}"
+
     def key(self, model: str, parts: tuple[str, ...]) -> str:
         """The key of one value or partition, from its escaped parts."""
         return ":".join((self.base(model), *parts))
@@ -45,6 +54,15 @@ class InSets:
 
     index: Index
     parts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InTexts:
+    """Members of the sets of one index whose values' texts start with, end with or contain another."""
+
+    index: Index
+    mode: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +92,7 @@ class Keyed:
     parts: tuple[str, ...]
 
 
-Source: TypeAlias = InSets | InRange | InCircle | Keyed
+Source: TypeAlias = InSets | InTexts | InRange | InCircle | Keyed
 Test: TypeAlias = Callable[[Any], bool]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from popoto.exceptions import BackendError, ModelException
 from popoto.models.change import check_all, checked, encoded
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from popoto.models.model import Model
 
 M = TypeVar("M", bound="Model")
+# A tuple may hold a list.
+MUTABLE: Final = (list, dict, set, tuple)
 
 
 def taken(model: type[Model], given: Iterable[Any], batch_size: int) -> list[Any]:
@@ -70,7 +72,7 @@ async def update(model: type[M], instances: list[M], updates: dict[str, Any], ba
     values = {name: checked(model, meta.fields[name], value) for name, value in updates.items()}
     for instance in instances:
         # Each its own list or dictionary.
-        owned = {name: deepcopy(value) for name, value in values.items() if isinstance(value, list | dict | set)}
+        owned = {name: deepcopy(value) for name, value in values.items() if isinstance(value, MUTABLE)}
         instance.__dict__.update(values | owned)
     _check(model, instances)
     await _in_batches(model, "bulk_update", instances, batch_size, save)

@@ -7,6 +7,7 @@
 -- include: popoto.fields entries.lua
 -- include: popoto.fields companions.lua
 -- pieces: fragments
+-- pieces: lists
 -- pieces: composites
 local removing = take() == '1'
 local members = {}
@@ -18,7 +19,7 @@ schema.companions = take_companions()
 local index, companion, store_number = schema[1], companions[1], tonumber(take())
 local strays = {}
 local composite = index and is_composite(index)
-local remove = not index and 'SREM' or composite and 'HDEL' or is_sorted(index) and 'ZREM' or 'SREM'
+local remove = composite and 'HDEL' or index and is_sorted(index) and 'ZREM' or 'SREM'
 
 local function has_place(member)
   local key = redis.call('HGET', KEYS[1], member)
@@ -70,8 +71,11 @@ for _, member in ipairs(members) do
   end
   if not kept then
     strays[#strays + 1] = composite and redis.call('HGET', KEYS[1], member) or member
-    if removing then
+    if removing and not index then
+      withdraw(KEYS[1], member)
+    elseif removing then
       redis.call(remove, KEYS[1], member)
+      unlist_value(index.list, KEYS[1])
     end
   end
 end

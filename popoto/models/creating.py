@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from popoto.exceptions import ModelException, ReplyError, StaleObjectError
+from popoto.models import hooks
 from popoto.models.change import prepared
 from popoto.models.reading import by_keys, row_steps, row_values
 from popoto.models.writing import key_bytes, refused, save, save_call, settle, told
+from popoto.queries.finish import attach
 from popoto.storage import ask_all, layout
 
 if TYPE_CHECKING:
@@ -27,9 +29,9 @@ async def get_or_create(
         if found is not None:
             return found, False
     fresh = model(**{**lookup, **(defaults or {})})
-    known = await _of_1x(fresh)
+    known = await _unwritten(model, fresh, lookup)
     if known is not None:
-        return _agreed(model, known, fresh, lookup), False
+        return known, False
     keyspace = meta.keyspace(await layout())
     try:
         change = prepared(fresh, names=None, skip_auto_now=False, migrate_key=False, mode="insert")
@@ -40,7 +42,7 @@ async def get_or_create(
             raise
         return _agreed(model, found, fresh, lookup), False
     told(fresh, change, keyspace)
-    call = save_call(change, keyspace, fresh._extra_commands(change.key, keyspace.prefix, ()))
+    call = save_call(change, keyspace, hooks.saving(fresh, change, keyspace.prefix))
     reading = row_steps(meta, key_bytes(keyspace.prefix + change.key))
     written, *read = await ask_all([call, *reading], errors="return")
     if not isinstance(written, ReplyError):
@@ -55,6 +57,17 @@ async def get_or_create(
         refused(written, fresh, change)
     existing = model._from_row(change.key, meta.field_names, row_values(meta, iter(read)))
     return _agreed(model, existing, fresh, lookup), False
+
+
+async def _unwritten(model: type[M], fresh: M, lookup: Mapping[str, Any]) -> M | None:
+    """The answer where nothing is to be written: a row whose key 1.x has spelled in another way; of an instance that a
+    mixin keeps from being saved, the row that is there all the same, else the unsaved instance."""
+    found = await _of_1x(fresh)
+    if found is None and not fresh._admitted():
+        (found,) = await by_keys(model, [fresh.pk], skip_none=False)
+        if found is None:
+            return fresh
+    return None if found is None else _agreed(model, found, fresh, lookup)
 
 
 async def _of_1x(fresh: M) -> M | None:
@@ -127,9 +140,5 @@ async def prefetch(model: type[Model], rows: Sequence[Any], names: Sequence[str]
     """Load the related rows of many rows, each relationship in one batch; a dangling reference stays a key."""
     for name in names:
         field: Any = model._meta.fields[name]
-        keys = [(row, value) for row in rows if isinstance(value := field.stored(row), str)]
-        wanted = list(dict.fromkeys(key for _, key in keys))
-        found = dict(zip(wanted, await by_keys(field.model, wanted, skip_none=False), strict=True))
-        for row, key in keys:
-            if found[key] is not None:
-                row.__dict__[name] = found[key]
+        wanted = list(dict.fromkeys(key for row in rows if isinstance(key := field.stored(row), str)))
+        attach(rows, name, dict(zip(wanted, await by_keys(field.model, wanted, skip_none=False), strict=True)))

@@ -16,10 +16,12 @@ class Extra:
         command: the command; it may touch keys of the model's own slot only.
         op_at: which of its words, from 1, the script replaces by `create`, `update` or `delete`: the server alone
             knows whether the row was there; 0 for none.
+        sum_at: which of its words the script of an addition replaces by the sum; 0 for none.
     """
 
     command: Command[object]
     op_at: int = 0
+    sum_at: int = 0
 
 
 def words(extras: Iterable[Extra]) -> list[bytes | str | int]:
@@ -29,5 +31,5 @@ def words(extras: Iterable[Extra]) -> list[bytes | str | int]:
         return []
     found: list[bytes | str | int] = [len(listed)]
     for extra in listed:
-        found += (extra.op_at, len(extra.command.argv), *extra.command.argv)
+        found += (extra.op_at, extra.sum_at, len(extra.command.argv), *extra.command.argv)
     return found

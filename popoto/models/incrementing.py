@@ -7,6 +7,7 @@ from decimal import MAX_PREC, Context, Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from popoto.exceptions import ModelException, ReplyError
+from popoto.models import hooks
 from popoto.models.change import KEEP, Change, checked, shown
 from popoto.models.writing import key_bytes, refused, save_call
 from popoto.storage import Call, ask, layout
@@ -42,6 +43,8 @@ def check(instance: Model, name: str, delta: Any) -> Field[Any]:
         raise TypeError(f"{meta.model_name}.{name} cannot be incremented by None: give a number")
     if field.type not in NUMBERS:
         raise TypeError(f"{meta.model_name}.{name} holds {field.type.__name__}, and only numbers can be incremented")
+    if not field.summed:
+        raise TypeError(f"{meta.model_name}.{name} is a {type(field).__name__}, to which nothing is added")
     if field.key:
         raise ModelException(f"{meta.model_name}.{name} is part of the key: assign it and save(migrate_key=True)")
     return field
@@ -54,11 +57,11 @@ async def increment(instance: Model, name: str, delta: Any) -> Any:
     keyspace = instance._meta.keyspace(await layout())
     key = instance._redis_key or ""
     before = instance._raw.get(name)
-    if _fits_double(field, before, step):
+    if not field.hooked and _fits_double(field, before, step):
         change = Change(
             "update", key, increments={name: (field.code, repr(step)), **version_increment(instance)}, expiry=KEEP
         )
-        call = save_call(change, keyspace)
+        call = save_call(change, keyspace, hooks.incrementing(instance, change, field, None, keyspace.prefix))
         try:
             raw, *version = await ask(Call(keyspace.scripts.increment, call.keys, call.args))
         except ReplyError as error:
@@ -69,8 +72,8 @@ async def increment(instance: Model, name: str, delta: Any) -> Any:
     # Computed here from what the instance knows, which the script compares with what is stored: one round trip, unless
     # another has changed it meanwhile.
     for _ in range(MOST_TRIES):
-        change = _computed(instance, field, before, step)
-        call = save_call(change, keyspace)
+        change, total = _computed(instance, field, before, step)
+        call = save_call(change, keyspace, hooks.incrementing(instance, change, field, total, keyspace.prefix))
         try:
             version = await ask(Call(keyspace.scripts.increment, call.keys, call.args))
         except ReplyError as error:
@@ -92,7 +95,8 @@ def _fits_double(field: Field[Any], before: bytes | None, step: Any) -> bool:
     return abs(step) < EXACT_INTEGERS and (not isinstance(known, int) or abs(known + step) < EXACT_INTEGERS)
 
 
-def _computed(instance: Model, field: Field[Any], before: bytes | None, step: Any) -> Change:
+def _computed(instance: Model, field: Field[Any], before: bytes | None, step: Any) -> tuple[Change, Any]:
+    """The change that the sum makes, and the sum."""
     known = field.decode(before) if before is not None else None
     known = field.type(0) if known is None else known
     total = _EXACT.add(known, step) if isinstance(known, Decimal) else known + step
@@ -107,7 +111,7 @@ def _computed(instance: Model, field: Field[Any], before: bytes | None, step: An
     score = field.score(total)
     scores = {} if score is None else {field.name: score}
     key = instance._redis_key or ""
-    return Change(
+    change = Change(
         "update",
         key,
         values={field.name: raw},
@@ -116,6 +120,7 @@ def _computed(instance: Model, field: Field[Any], before: bytes | None, step: An
         increments=version_increment(instance),
         expiry=KEEP,
     )
+    return change, total
 
 
 def version_increment(instance: Model) -> dict[str, tuple[str, str]]:

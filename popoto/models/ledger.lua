@@ -1,8 +1,8 @@
 -- The expiry ledger: which rows will expire, when, and the index entries that go with them.
--- A prelude: it needs entries.lua, companions.lua and digest.lua. The ledger is a sorted set of keys by expiry in Unix
--- milliseconds, the receipts a hash of each key's entries: netstrings, S or Z before the key of the set or sorted set, H
--- before the digest, a colon and the key of a composite index's hash, C before the name of a companion, a line feed and
--- its place.
+-- A prelude: it needs entries.lua, value_lists.lua, companions.lua and digest.lua. The ledger is a sorted set of keys by
+-- expiry in Unix milliseconds, the receipts a hash of each key's entries: netstrings, S or Z before the key of the set or
+-- sorted set, V before the length of the key of a list of values, a colon, that key and the set's, H before the digest, a
+-- colon and the key of a composite index's hash, C before the name of a companion, a line feed and its place.
 --
 -- note(ledger, receipts, key, at, row, schema)   remember a row that will expire
 -- forget(ledger, receipts, key)                  remember it no more
@@ -14,7 +14,9 @@ local function note(ledger, receipts, key, at, row, schema)
   end
   for _, index in ipairs(schema) do
     local entry, legacy = entry_keys(index, row)
-    if entry then
+    if entry and index.list ~= '' then
+      add('V' .. listed_set(index, entry))
+    elseif entry then
       add((is_sorted(index) and 'Z' or 'S') .. entry)
     end
     if legacy ~= entry then
@@ -51,6 +53,10 @@ local function release(receipts, class_set, key)
       if redis.call('HGET', base, digest) == key then
         redis.call('HDEL', base, digest)
       end
+    elseif kind == 'V' then
+      local list, set = set_of(entry)
+      redis.call('SREM', set, key)
+      unlist_value(list, set)
     elseif kind == 'C' then
       local name, where = string.match(entry, '^([^\n]*)\n(.*)$')
       if companions[name] then
@@ -61,7 +67,7 @@ local function release(receipts, class_set, key)
     end
     place = colon + length + 1
   end
-  redis.call('SREM', class_set, key)
+  withdraw(class_set, key)
 end
 
 local function reap(ledger, receipts, class_set, now, most)

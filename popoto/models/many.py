@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
-from popoto.models import bulk, creating
+from popoto.models import bulk, creating, overwriting
 from popoto.models.query import Query
 from popoto.storage import Op
 
@@ -68,6 +68,32 @@ class Many:
         """`bulk_update` for asyncio."""
         rows = bulk.taken(cls, await _fetched(queryset_or_instances), batch_size)  # type: ignore
         return int(await cls._arun(bulk.update(cls, rows, updates, batch_size)))
+
+    @classmethod
+    def raw_update(cls, keys: Iterable[Any], batch_size: int = 1000, **values: Any) -> int:
+        """Write values into rows by their keys, one round trip a batch, two where a partition changes; indexes follow.
+
+        Values are checked and converted; `auto_now` fields, times to live and hooks are left alone. Each row is one
+        atomic step; a row that is not there is not made, and a version field counts up.
+
+        Args:
+            keys: of rows, as `obj.pk` or `query.keys()` gives them; one that comes twice is one row.
+            batch_size: how many rows go together.
+            **values: new values by field name; key fields are refused.
+
+        Returns:
+            How many rows were written.
+
+        Raises:
+            ModelException: when a name is no field, a value may not be stored or a key is of another model (nothing was
+                written), or a unique value is taken: the error's `failures` says in which rows.
+        """
+        return int(cls._run(overwriting.overwrite(cls, keys, batch_size, values)))  # type: ignore
+
+    @classmethod
+    async def async_raw_update(cls, keys: Iterable[Any], batch_size: int = 1000, **values: Any) -> int:
+        """`raw_update` for asyncio."""
+        return int(await cls._arun(overwriting.overwrite(cls, keys, batch_size, values)))  # type: ignore
 
     @classmethod
     def bulk_delete(cls, queryset_or_instances: Iterable[Self], batch_size: int = 1000) -> int:

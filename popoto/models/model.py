@@ -10,9 +10,10 @@ from popoto.exceptions import ModelException
 from popoto.fields import Field
 from popoto.fields.companions import Action, Companion
 from popoto.fields.signals import Signal
-from popoto.models import acting, change, incrementing, writing
+from popoto.models import acting, change, hooks, incrementing, writing
 from popoto.models.change import checked
 from popoto.models.decaying import Decaying
+from popoto.models.dictionaries import AsDictionary
 from popoto.models.extras import Extra
 from popoto.models.key import DB_key
 from popoto.models.many import Many
@@ -23,7 +24,7 @@ from popoto.models.upkeep import Upkeep
 from popoto.storage import Connection, Op, async_enlist, connection, enlist
 
 
-class Model(Many, Upkeep, Decaying, metaclass=ModelBase):
+class Model(Many, Upkeep, Decaying, AsDictionary, metaclass=ModelBase):
     """A class whose instances are rows of a Redis or Valkey store.
 
     Public attributes are fields. Each instance is a hash at `ClassName:key1:key2...`, the values of the key fields in
@@ -86,6 +87,10 @@ class Model(Many, Upkeep, Decaying, metaclass=ModelBase):
         """
         return ()
 
+    def _increment_commands(self, key: str, prefix: str, name: str, total: Any) -> Sequence[Extra]:
+        """As `_extra_commands`, for the step that adds to a field; the sum is None where only the server will know."""
+        return ()
+
     @classmethod
     def _companions(cls, model_name: str) -> Sequence[Companion]:
         """What the model's mixins keep beside each row; a mixin adds to what it inherits."""
@@ -96,17 +101,33 @@ class Model(Many, Upkeep, Decaying, metaclass=ModelBase):
         """The numbers that the model's mixins offer to rankings."""
         return {}
 
+    @classmethod
+    def _outcome_actions(cls, outcome: str) -> Sequence[Action]:
+        """What the model's mixins do when a row's outcome is reported, as `Field.outcome_actions`."""
+        return ()
+
+    @classmethod
+    def _read(cls, rows: Sequence[Self]) -> Op[None] | None:
+        """The plan that notes that rows were loaded for a user; None where nothing is noted."""
+        return None
+
     def _admitted(self) -> bool:
         """Whether a save may go on; a mixin that filters writes says no, and `save()` returns False."""
         return True
 
-    def _acting(self, actions: Sequence[Action], *, reading: bool = False) -> Op[list[Any]]:
+    def _acting(
+        self, actions: Sequence[Action], *, reading: bool = False, changed: Sequence[str] = ()
+    ) -> Op[list[Any]]:
         """The plan that does things to what the row's companions keep, in one step."""
-        return acting.act(self, actions, reading=reading)
+        return acting.act(self, actions, reading=reading, changed=changed)
 
     @classmethod
     def _adds_commands(cls) -> bool:
-        return cls._extra_commands is not Model._extra_commands
+        return cls._extra_commands is not Model._extra_commands or bool(cls._meta.hooked)
+
+    @property
+    def _saved_field_values(self) -> dict[str, Any]:
+        return hooks.saved_values(self)
 
     @classmethod
     def _from_row(cls, key: str, names: Sequence[str], values: Sequence[bytes | None]) -> Self:
@@ -318,24 +339,6 @@ class Model(Many, Upkeep, Decaying, metaclass=ModelBase):
         """
         change.expiry(self, new=True)
         return writing.is_valid(self, null_check)
-
-    def to_dict(self, include: Iterable[str] | None = None, exclude: Iterable[str] = ()) -> dict[str, Any]:
-        """The public fields' values by name.
-
-        Args:
-            include: only these fields.
-            exclude: not these.
-
-        Raises:
-            ModelException: when a name is no field.
-        """
-        meta = self._meta
-        chosen = list(meta.explicit_fields if include is None else include)
-        for name in (*chosen, *exclude):
-            if name not in meta.fields:
-                raise ModelException(f"{meta.model_name} has no field {name!r}{meta.near(name)}")
-        unwanted = set(exclude)
-        return {name: meta.fields[name].compared(self) for name in chosen if name not in unwanted}
 
     # -- reading
 

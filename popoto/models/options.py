@@ -12,9 +12,11 @@ from typing import Any, Final
 from popoto.exceptions import ModelException
 from popoto.fields import Field
 from popoto.fields.companions import Companion
+from popoto.fields.outcomes import OUTCOMES
+from popoto.fields.recall_proposal import proposals
 from popoto.fields.signals import Signal
-from popoto.fields.sources import Index
-from popoto.keys import CLASS_SET, COMPOSITE, EXPIRY_LEDGER, EXPIRY_RECEIPTS, part, spellings
+from popoto.fields.sources import TEXT_CODES, Index
+from popoto.keys import CLASS_SET, COMPOSITE, EXPIRY_LEDGER, EXPIRY_RECEIPTS, is_respelled, part, spellings
 from popoto.models.scripts import RowScripts, row_scripts
 from popoto.storage import Layout
 from popoto.storage.steps import Arg
@@ -39,6 +41,7 @@ class Keyspace:
         schema: the indexes, as the scripts read them.
         companions: the companions, as the scripts read them where nothing is said.
         scripts: the scripts that change rows.
+        key_order: the names of the key fields.
     """
 
     prefix: str
@@ -48,6 +51,7 @@ class Keyspace:
     schema: tuple[bytes, ...]
     companions: tuple[bytes | str | int | float, ...]
     scripts: RowScripts
+    key_order: tuple[str, ...]
 
 
 class Options:
@@ -60,6 +64,8 @@ class Options:
         meta: Mapping[str, Any],
         companions: Iterable[Companion] = (),
         signals: Mapping[str, Signal] = MappingProxyType({}),
+        *,
+        observed: bool = False,
     ) -> None:
         self.model_name = model_name
         self.explicit_fields = {name: field for name, field in fields.items() if not name.startswith("_")}
@@ -69,8 +75,12 @@ class Options:
         self.name_bytes = tuple(name.encode() for name in self.fields)
         self.field_list = tuple(self.fields.values())
         # Most fields ask nothing by several keywords together.
-        self.gathering = tuple(field for field in self.field_list if type(field).gathered is not Field.gathered)
+        self.gathering = tuple(
+            field for field in self.field_list if field.searches or type(field).gathered is not Field.gathered
+        )
         self.renewing = tuple(field for field in self.field_list if field.renews)
+        self.hooked = tuple(field for field in self.field_list if field.hooked)
+        self.model: Any = None
         self.key_field_names = {name for name, field in self.fields.items() if field.key}
         self.auto_field_names = {name for name, field in self.fields.items() if field.auto}
         self.sorted_field_names = {name for name, field in self.fields.items() if _kind(field) == "Z"}
@@ -96,16 +106,30 @@ class Options:
             if not isinstance(meta.get(name), kind | None):
                 raise ModelException(f"{model_name}.Meta.{name}={meta[name]!r} must be {words}")
         self._check()
+        # Fields with a list of distinct values; the only key field has the class set, which costs nothing more.
+        self.listed = tuple(
+            name
+            for name, field in self.fields.items()
+            if field.index is not None
+            and field.index.kind in ("S", "U")
+            and field.index.code in TEXT_CODES
+            and self.key_order != (name,)
+        )
         # Every index that rows have entries in.
         self.row_indexes = self._row_indexes()
-        own = [one for field in self.field_list for one in field.companions(model_name)]
-        self.companions: tuple[Companion, ...] = (*own, *companions)
-        self.scripts = row_scripts((one.fragment for one in self.companions), composites=bool(self.indexes))
-        self.signals: dict[str, Signal] = dict(signals)
-        for field in self.field_list:
-            self.signals |= field.signals(model_name)
+        self._keep_beside(companions, signals, observed)
 
     # -- definition
+
+    def _keep_beside(self, companions: Iterable[Companion], signals: Mapping[str, Signal], observed: bool) -> None:
+        """Note what fields and mixins keep beside the rows, and what they offer to rankings."""
+        self.companions = self._kept(companions, observed=observed)
+        self.scripts = row_scripts(
+            (one.fragment for one in self.companions), composites=bool(self.indexes), lists=bool(self.listed)
+        )
+        self.signals: dict[str, Signal] = dict(signals)
+        for field in self.field_list:
+            self.signals |= field.signals(self.model_name)
 
     def _check(self) -> None:
         if self.order_by is not None and (
@@ -124,6 +148,30 @@ class Options:
                     raise ModelException(
                         f"{self.model_name}.{field.name}: partition_by names {name!r}, "
                         f"which is no field{self.near(name)}"
+                    )
+
+    def _kept(self, mixins: Iterable[Companion], *, observed: bool) -> tuple[Companion, ...]:
+        """What fields and mixins keep beside rows."""
+        found = [one for field in self.field_list for one in field.companions(self.model_name)]
+        found += mixins
+        # Whether an outcome changes anything that the rows keep: then their proposals are kept with them.
+        self.observed = observed or any(field.outcome_actions(one) for field in self.field_list for one in OUTCOMES)
+        if self.observed:
+            found.append(proposals(self.model_name))
+        self._check_partitions(found)
+        return tuple(found)
+
+    def _check_partitions(self, companions: Iterable[Companion]) -> None:
+        for one in companions:
+            for name in one.partitions:
+                if name not in self.fields:
+                    raise ModelException(
+                        f"{self.model_name}.{one.name}: partition_by names {name!r}, which is no field{self.near(name)}"
+                    )
+                if self.fields[name].code == "x":
+                    raise ModelException(
+                        f"{self.model_name}.{one.name}: partition_by names {name!r}, whose "
+                        f"{self.fields[name].type.__name__} has no one text: name a number, text, date or relationship"
                     )
 
     def _check_version(self) -> None:
@@ -196,6 +244,10 @@ class Options:
         choices = [spellings(values[name]) for name in self.key_order]
         return [":".join((self.model_name, *parts)) for parts in product(*choices)]
 
+    def older_keys(self, values: Mapping[str, Any]) -> list[str]:
+        """The spellings that 1.x used alone."""
+        return self.row_keys(values)[1:] if any(is_respelled(values[name]) for name in self.key_order) else []
+
     def keyspace(self, layout: Layout) -> Keyspace:
         """The model's keys on a store with this layout."""
         found = self._keyspaces.get(layout)
@@ -205,7 +257,7 @@ class Options:
             class_set, ledger, receipts = (f"{prefix}{name}:{self.model_name}".encode() for name in names)
             schema = self.schema_words(prefix, self.row_indexes)
             companions = tuple(self.companion_words(prefix))
-            found = Keyspace(prefix, class_set, ledger, receipts, schema, companions, self.scripts)
+            found = Keyspace(prefix, class_set, ledger, receipts, schema, companions, self.scripts, self.key_order)
             self._keyspaces[layout] = found
         return found
 
@@ -215,7 +267,9 @@ class Options:
         count = 0
         for index in indexes:
             count += 1
-            words += (index.kind, prefix + index.base(self.model_name), index.field, index.code)
+            lists = index.kind in ("S", "U") and index.field in self.listed
+            values = prefix + index.value_list(self.model_name) if lists else ""
+            words += (index.kind, prefix + index.base(self.model_name), index.field, index.code, values)
             words.append(str(len(index.partitions)))
             for name in index.partitions:
                 # In a set of its own a related key is itself; as a part of another key it is escaped.

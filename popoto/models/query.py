@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from popoto.exceptions import QueryException
 from popoto.fields.expressions import Q
-from popoto.models import creating
+from popoto.models.arrangement import Arrangement
+from popoto.models.asking import Asking
+from popoto.models.care import model_keys
 from popoto.models.ranked import Ranked
-from popoto.models.reading import by_keys, class_keys, class_size, key_text
-from popoto.queries import explain, parse, related, run
+from popoto.models.searched import Searched
+from popoto.queries import parse
 from popoto.queries.explain import Explanation
 from popoto.queries.fetch import PAGE_ROWS
-from popoto.queries.finish import satisfies
-from popoto.queries.plan import Plan, equalities, plan
-from popoto.queries.where import Wanted
-from popoto.storage import Op, layout
 
 if TYPE_CHECKING:
     from popoto.models.key import DB_key
@@ -33,27 +31,12 @@ class QueryAccess:
         return Query(owner)
 
 
-class Query(Ranked, Generic[M]):
+class Query(Asking[M], Arrangement, Searched, Ranked):
     """A query of one model. Methods that narrow it return a new one; its answer is fetched once and remembered.
 
     It is a sequence: `len`, indexes, slices, iteration and `in` work on the answer, `await` and `async for` fetch it
     under asyncio.
     """
-
-    _model: type[M]
-
-    def __init__(
-        self,
-        model: type[M],
-        wanted: Wanted | None = None,
-        given: dict[str, Any] | None = None,
-        also: tuple[Q, ...] = (),
-    ) -> None:
-        self._model = model
-        self._wanted = wanted or Wanted()
-        self._given = given or {}
-        self._also = also
-        self._answer: list[Any] | None = None
 
     # -- narrowing
 
@@ -73,18 +56,19 @@ class Query(Ranked, Generic[M]):
         wanted = parse.parse(self._model._meta, given, also)
         # A partition that is not named is refused here, not when the answer is looked at.
         self._planned(wanted)
-        return Query(self._model, replace(wanted, prefetch=self._wanted.prefetch), given, also)
+        kept = self._wanted
+        wanted = replace(wanted, prefetch=kept.prefetch, computed=kept.computed, tracks=kept.tracks)
+        return Query(self._model, wanted, given, also)
 
     def prefetch(self, *names: str) -> Query[M]:
-        """The rows, with the rows that these relationships refer to loaded in one further round trip each."""
+        """The rows, with the rows that these relationships refer to, in the same round trip where that can be."""
         meta = self._model._meta
         for name in names:
             if name not in meta.relationship_field_names:
                 raise QueryException(
                     f"{meta.model_name}.{name} is no relationship{meta.near(name, meta.relationship_field_names)}"
                 )
-        wanted = replace(self._wanted, prefetch=(*self._wanted.prefetch, *names))
-        return Query(self._model, wanted, self._given, self._also)
+        return self._with(replace(self._wanted, prefetch=(*self._wanted.prefetch, *names)))
 
     def exclude(self, *conditions: Q, **kwargs: Any) -> Query[M]:
         """The rows that do not satisfy all of these conditions and keywords together."""
@@ -121,7 +105,7 @@ class Query(Ranked, Generic[M]):
 
     def get_many(self, redis_keys: Iterable[str | bytes], skip_none: bool = False) -> list[M | None]:
         """The rows with these keys, in their order, None for one that is missing, unless it is to be skipped."""
-        return self._model._run(by_keys(self._model, redis_keys, skip_none))  # type: ignore[no-any-return]
+        return self._model._run(self._by_keys(redis_keys, skip_none))  # type: ignore[no-any-return]
 
     def count(self, **kwargs: Any) -> int:
         """How many rows there are; nothing is loaded where the indexes tell. A limit bounds it."""
@@ -129,7 +113,7 @@ class Query(Ranked, Generic[M]):
 
     def exists(self, **kwargs: Any) -> bool:
         """Whether there is any row."""
-        return bool(self.filter(**kwargs, limit=1).all())
+        return bool(self._unsorted().filter(**kwargs, limit=1).no_track().all())
 
     def first(self) -> M | None:
         """The first row in the query's order, or None."""
@@ -138,12 +122,20 @@ class Query(Ranked, Generic[M]):
 
     def last(self) -> M | None:
         """The last row in the query's order, or None."""
+        backward = self._backward()
+        if backward is not None:
+            return backward.first()
         rows = self._rows()
         return rows[-1] if rows else None
 
-    def keys(self) -> list[bytes]:
-        """Every row's key, as bytes."""
-        return self._model._run(class_keys(self._model))  # type: ignore[no-any-return]
+    def keys(self, catchall: bool = False, clean: bool = False) -> list[bytes]:
+        """Every row's key, as bytes.
+
+        Args:
+            catchall: every key of the model, of its indexes too, found by a walk over all keys of the store; to debug.
+            clean: first take keys out of the class set under which nothing is stored.
+        """
+        return self._model._run(model_keys(self._model, catchall, clean))  # type: ignore[no-any-return]
 
     def iterator(self, chunk: int = PAGE_ROWS) -> Iterator[M]:
         """The rows one by one, fetched in pages of about `chunk` and not remembered; all at once when ordered.
@@ -152,19 +144,20 @@ class Query(Ranked, Generic[M]):
         """
         if not isinstance(chunk, int) or isinstance(chunk, bool) or chunk < 1:
             raise QueryException(f"{self._model.__name__}: iterator(chunk={chunk!r}) needs a positive int")
-        if self._answer is not None or self._planned().wanted.order is not None:
+        if self._answer is not None or self._planned().wanted.order is not None or self._wanted.computed is not None:
             yield from self._rows()
             return
         gathering = self._model._run(self._gathering(chunk))
         left = self._wanted.limit
         while not gathering.ended and left != 0:
-            for row in self._model._run(gathering.page()):
+            page = self._model._run(self._paged(gathering, left))
+            # One page's related rows are not kept for the next.
+            for found in gathering.related.values():
+                found.clear()
+            for row in page:
                 gathering.found.pop(row.pk, None)
-                if left is not None:
-                    if left == 0:
-                        return
-                    left -= 1
                 yield row
+            left = None if left is None else left - len(page)
 
     def update(self, **updates: Any) -> int:
         """Give every row new values, in one round trip a batch after the rows were fetched.
@@ -183,10 +176,7 @@ class Query(Ranked, Generic[M]):
 
     def explain(self, analyze: bool = False) -> Explanation:
         """What the query does, to print; with `analyze` the first page is run to show the driver that is chosen."""
-        planned = self._planned()
-        if not analyze:
-            return explain.explained(self._model._meta, planned)
-        return self._model._run(explain.analyzed(self._model._meta, planned))  # type: ignore[no-any-return]
+        return self._model._run(self._explaining()) if analyze else self._explained()
 
     # -- answers under asyncio
 
@@ -200,10 +190,7 @@ class Query(Ranked, Generic[M]):
 
     async def async_explain(self, analyze: bool = False) -> Explanation:
         """`explain` for asyncio."""
-        planned = self._planned()
-        if not analyze:
-            return explain.explained(self._model._meta, planned)
-        return await self._model._arun(explain.analyzed(self._model._meta, planned))  # type: ignore[no-any-return]
+        return await self._model._arun(self._explaining()) if analyze else self._explained()
 
     async def async_filter(self, *conditions: Q, **kwargs: Any) -> list[Any]:
         """`filter` for asyncio: the rows as a list."""
@@ -221,7 +208,7 @@ class Query(Ranked, Generic[M]):
 
     async def async_get_many(self, redis_keys: Iterable[str | bytes], skip_none: bool = False) -> list[M | None]:
         """`get_many` for asyncio."""
-        return await self._model._arun(by_keys(self._model, redis_keys, skip_none))  # type: ignore[no-any-return]
+        return await self._model._arun(self._by_keys(redis_keys, skip_none))  # type: ignore[no-any-return]
 
     async def async_count(self, **kwargs: Any) -> int:
         """`count` for asyncio."""
@@ -229,7 +216,7 @@ class Query(Ranked, Generic[M]):
 
     async def async_exists(self, **kwargs: Any) -> bool:
         """`exists` for asyncio."""
-        return bool(await self.filter(**kwargs, limit=1))
+        return bool(await self._unsorted().filter(**kwargs, limit=1).no_track())
 
     async def async_first(self) -> M | None:
         """`first` for asyncio."""
@@ -238,15 +225,26 @@ class Query(Ranked, Generic[M]):
 
     async def async_last(self) -> M | None:
         """`last` for asyncio."""
+        backward = self._backward()
+        if backward is not None:
+            return await backward.async_first()
         rows = await self
         return rows[-1] if rows else None
 
-    async def async_keys(self) -> list[bytes]:
+    async def async_keys(self, catchall: bool = False, clean: bool = False) -> list[bytes]:
         """`keys` for asyncio."""
-        return await self._model._arun(class_keys(self._model))  # type: ignore[no-any-return]
+        return await self._model._arun(model_keys(self._model, catchall, clean))  # type: ignore[no-any-return]
 
     def _shortened(self) -> Query[M]:
         return self.filter(limit=1) if self._answer is None and self._wanted.limit is None else self
+
+    def _backward(self) -> Query[M] | None:
+        """The query in the other order up to one row, where that spares loading all."""
+        order = self._planned().wanted.order
+        if order is None or self._answer is not None or self._wanted.limit is not None:
+            return None
+        backward = self.filter(order_by=order[0] if order[1] else f"-{order[0]}", limit=1)
+        return backward if backward._planned().walk is not None else None
 
     # -- a sequence
 
@@ -284,7 +282,27 @@ class Query(Ranked, Generic[M]):
     @overload
     def __getitem__(self, place: slice) -> list[M]: ...
     def __getitem__(self, place: int | slice) -> Any:
-        return self._rows()[place]
+        head = self._head(place)
+        return (self._rows() if head is None else head)[place]
+
+    def _head(self, place: int | slice) -> list[Any] | None:
+        """The first rows, as far as a place or slice wants them; None for all."""
+        last = place.stop if isinstance(place, slice) else place
+        first = place.start if isinstance(place, slice) else 0
+        forward = not isinstance(place, slice) or place.step is None or place.step > 0
+        if self._answer is not None or last is None or last < 0 or (first or 0) < 0 or not forward:
+            return None
+        most = last if isinstance(place, slice) else last + 1
+        if len(self._first) < most:
+            limit = self._wanted.limit
+            query = self.filter(limit=most if limit is None else min(most, limit))
+            planned = query._planned()
+            if planned.wanted.limit is None or (planned.wanted.order is not None and planned.walk is None):
+                return None  # all must be loaded to know the first
+            self._first = query._rows()
+            if len(self._first) < most:
+                self._answer = self._first
+        return self._first
 
     def __eq__(self, other: object) -> bool:
         if self is other:
@@ -299,92 +317,3 @@ class Query(Ranked, Generic[M]):
         parts = [*map(repr, self._also), *(f"{name}={value!r}" for name, value in self._given.items())]
         state = "not run" if self._answer is None else f"{len(self._answer)} rows"
         return f"<Query {self._model.__name__}: {', '.join(parts) or 'all'} ({state})>"
-
-    # -- plans
-
-    def _fresh(self) -> Query[M]:
-        """The same query without its remembered answer, for a verb that writes."""
-        return Query(self._model, replace(self._wanted, values=None), self._given, self._also)
-
-    async def _gathering(self, chunk: int) -> run.Gathering:
-        planned = self._planned(await related.resolved(self._wanted))
-        return run.Gathering(self._model._meta, planned, self._model._from_row, await layout(), chunk)
-
-    def _planned(self, wanted: Wanted | None = None) -> Plan:
-        meta = self._model._meta
-        if meta.abstract:
-            raise QueryException(f"{self._model.__name__} is abstract and has no rows: query its subclasses")
-        wanted = wanted or self._wanted
-        if wanted.order is None and meta.order_by is not None:
-            wanted = replace(wanted, order=parse.order(meta, meta.order_by))
-        return plan(meta, wanted)
-
-    async def _fetching(self) -> list[Any]:
-        planned = self._planned(await related.resolved(self._wanted))
-        return await self._answered(await run.rows(self._model._meta, planned, self._model._from_row))
-
-    async def _answered(self, rows: list[Any]) -> list[Any]:
-        """Loaded rows as the user asked for them: the last step of every answer."""
-        await creating.prefetch(self._model, rows, self._wanted.prefetch)
-        names = self._wanted.values
-        return rows if not names else [{name: _plain(row, name) for name in names} for row in rows]
-
-    def _counting(self, kwargs: dict[str, Any]) -> Op[int]:
-        return (self.filter(**kwargs) if kwargs else self)._counted()
-
-    async def _counted(self) -> int:
-        planned = self._planned(await related.resolved(self._wanted))
-        if not self._wanted.where.branches:
-            total = await class_size(self._model)
-        else:
-            unlimited = replace(planned, wanted=replace(planned.wanted, limit=None, order=None), walk=None)
-            total = await run.count(self._model._meta, unlimited, self._model._from_row)
-        limit = self._wanted.limit
-        return total if limit is None else min(total, limit)
-
-    async def _one(self) -> M | None:
-        return await self._getting(None, None, {})
-
-    def _named_keys(self) -> list[str]:
-        """The keys that the row can have when every key value is given: the canonical one, then 1.x's spellings."""
-        meta = self._model._meta
-        equal = equalities(self._wanted.where)
-        return meta.row_keys(equal) if all(name in equal for name in meta.key_order) else []
-
-    async def _by_key_values(self, values: dict[str, Any]) -> M | None:
-        """The row with just these key values: what `get` is asked for most."""
-        meta = self._model._meta
-        leaves = parse.leaves(meta, values)
-        equal = {name: value for leaf in leaves for name, value in equalities(leaf).items()}
-        for row in await by_keys(self._model, meta.row_keys(equal), skip_none=True):
-            if row is not None and all(satisfies(row, leaf) for leaf in leaves):
-                return row
-        return None
-
-    async def _getting(
-        self, db_key: DB_key | str | None, redis_key: str | bytes | None, kwargs: dict[str, Any]
-    ) -> M | None:
-        key = key_text(self._model, db_key, redis_key)
-        meta = self._model._meta
-        alone = not (self._given or self._also or meta.abstract)
-        if key is None and alone and kwargs.keys() == meta.key_field_names:
-            return await self._by_key_values(kwargs)
-        query = self.filter(**kwargs) if kwargs else self
-        keys = [key] if key is not None else query._named_keys()
-        if keys:
-            found = (await by_keys(self._model, keys, skip_none=True))[:1]
-            where = (await related.resolved(query._wanted)).where
-            rows = [row for row in found if row and satisfies(row, where)]
-        else:
-            rows = await query.filter(limit=2)._fetching()
-        if len(rows) > 1:
-            raise QueryException(
-                f"{self._model.__name__}: get({', '.join(query._given) or ''}) found more than one row; "
-                "narrow it, or use filter()"
-            )
-        return rows[0] if rows else None
-
-
-def _plain(row: Any, name: str) -> Any:
-    """A field's value for a dictionary: a relationship as its key."""
-    return row._meta.fields[name].compared(row)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from popoto import clock
 from popoto.exceptions import QueryException
-from popoto.models.reading import by_keys
-from popoto.queries import rank, related
+from popoto.models import creating
+from popoto.models.reading import by_keys, plain
+from popoto.queries import rank
 from popoto.queries.finish import annotated
 from popoto.queries.hits import Hit
 from popoto.queries.rank import Ranking, Weighed
@@ -31,13 +31,13 @@ _BASES: Final = (int, float, Decimal)
 class Ranked:
     """What `Query` inherits for rankings. Filters hold, with any lookup; rows that are gone take nobody's place."""
 
-    _model: Any
-    _wanted: Wanted
-
     if TYPE_CHECKING:
+        _model: Any
+        _wanted: Wanted
 
         def _planned(self, wanted: Wanted | None = None) -> Plan: ...
-        async def _answered(self, rows: list[Any]) -> list[Any]: ...
+        async def _asked(self, work: Callable[[Plan], Op[Any]]) -> Any: ...
+        async def _noted(self, rows: list[Any]) -> list[Any]: ...
 
     def top_by_decay(
         self,
@@ -228,13 +228,20 @@ class Ranked:
     async def _ranking(
         self, ranking: Ranking, most: int, temperature: float, post_filter: PostFilter | None
     ) -> list[Any]:
-        model = self._model
         limit = self._wanted.limit
         most = most if limit is None else min(most, limit)
-        wanted = await related.resolved(replace(self._wanted, order=None, limit=None))
-        planned = self._planned(wanted)
         if most <= 0:
+            self._planned()
             return []
+        found: list[Any] = await self._asked(
+            lambda planned: self._ranked(planned, ranking, most, temperature, post_filter)
+        )
+        return found
+
+    async def _ranked(
+        self, planned: Plan, ranking: Ranking, most: int, temperature: float, post_filter: PostFilter | None
+    ) -> list[Any]:
+        model = self._model
         search, found = await rank.ranked(
             model._meta,
             planned,
@@ -244,13 +251,17 @@ class Ranked:
             partial(by_keys, model, skip_none=False),
             lambda hit: post_filter is None or bool(post_filter(hit.key, hit.score / temperature)),
         )
-        annotated([row for row, _ in found], wanted)
-        rows = await self._answered([row for row, _ in found])
+        rows = [row for row, _ in found]
+        annotated(rows, planned.wanted)
+        await creating.prefetch(model, rows, self._wanted.prefetch)
+        await self._noted(rows)
+        names = self._wanted.values
+        given = rows if not names else [{name: plain(row, name) for name in names} for row in rows]
         if not ranking.explaining:
-            return rows
+            return given
         return [
             Hit(row, hit.key, hit.score / temperature, search.parts(hit))
-            for row, (_, hit) in zip(rows, found, strict=True)
+            for row, (_, hit) in zip(given, found, strict=True)
         ]
 
 

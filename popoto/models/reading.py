@@ -49,8 +49,9 @@ def _own(model: type[Model], key: str | bytes) -> str:
     return text
 
 
-def _logical(text: str, prefix: str, name: str) -> str | None:
+def own_key(model: type[Model], key: str | bytes, prefix: str) -> str | None:
     """The key apart from the store's own prefix; None when it cannot be a row of the model."""
+    text, name = _own(model, key), model._meta.model_name
     if prefix and text.startswith(prefix):
         text = text[len(prefix) :]
     return text if text.startswith(f"{name}:") else None
@@ -76,7 +77,7 @@ async def by_keys(model: type[M], keys: Iterable[str | bytes], skip_none: bool) 
     """The rows with these keys, in their order, None for one that is missing or belongs to another model."""
     meta = model._meta
     prefix = meta.keyspace(await layout()).prefix
-    asked = [_logical(_own(model, key), prefix, meta.model_name) for key in keys]
+    asked = [own_key(model, key, prefix) for key in keys]
     found: list[M | None] = []
     for start in range(0, len(asked), MOST_AT_ONCE):
         some = asked[start : start + MOST_AT_ONCE]
@@ -115,3 +116,8 @@ async def class_keys(model: type[Model]) -> list[bytes]:
         if not there:
             keys.pop(key, None)
     return list(keys)
+
+
+def plain(row: Any, name: str) -> Any:
+    """A field's value for a dictionary: a relationship as its key."""
+    return row._meta.fields[name].compared(row)

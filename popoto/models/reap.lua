@@ -6,6 +6,7 @@
 -- include: popoto.fields entries.lua
 -- include: popoto.fields companions.lua
 -- pieces: fragments
+-- pieces: lists
 -- pieces: composites
 -- include: popoto.models ledger.lua
 local now, most = take(), take()

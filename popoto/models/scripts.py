@@ -44,10 +44,11 @@ class RowScripts:
 
 
 @cache
-def _made(fragments: tuple[Fragment, ...], composites: bool) -> RowScripts:
-    suffix = "".join(f"+{one.kind}" for one in fragments) + ("+composites" if composites else "")
+def _made(fragments: tuple[Fragment, ...], composites: bool, lists: bool) -> RowScripts:
+    suffix = "".join(f"+{one.kind}" for one in fragments) + "+composites" * composites + "+lists" * lists
     pieces = {
         "fragments": [(one.package, one.file) for one in fragments],
+        "lists": [("popoto.fields", "value_lists.lua" if lists else "no_lists.lua")],
         "composites": [(_PACKAGE, "digest.lua" if composites else "single.lua")],
     }
     adding = {**pieces, "arithmetic": [(_PACKAGE, "arithmetic.lua")]}
@@ -68,6 +69,6 @@ def _made(fragments: tuple[Fragment, ...], composites: bool) -> RowScripts:
     )
 
 
-def row_scripts(fragments: Iterable[Fragment], *, composites: bool) -> RowScripts:
-    """The scripts of the models whose companions need these fragments, with or without composite indexes."""
-    return _made(tuple(sorted(set(fragments), key=lambda one: one.kind)), composites)
+def row_scripts(fragments: Iterable[Fragment], *, composites: bool, lists: bool) -> RowScripts:
+    """The scripts of models with these fragments, with or without composite indexes and lists of values."""
+    return _made(tuple(sorted(set(fragments), key=lambda one: one.kind)), composites, lists)

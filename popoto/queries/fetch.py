@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import msgpack
 
-from popoto.fields.sources import InCircle, Index, InRange
-from popoto.queries.plan import Group, Plan, Sourced, circle_words, range_words
+from popoto.fields.sources import InCircle, Index, InRange, InTexts, Keyed
+from popoto.queries.plan import Group, Plan, Referring, Sourced, bound, circle_words, range_words
 from popoto.queries.schema import Schema
 from popoto.storage import Call, Layout, Script, ask, layout
 
@@ -16,30 +15,55 @@ from popoto.storage import Call, Layout, Script, ask, layout
 PAGE_ROWS: Final = 1_000
 MOST_MEMBERS: Final = 10_000
 MORE: Final = b"more"
-Action = Literal["rows", "count", "keys"]
+TIES: Final = b"ties"
+WIDE: Final = b"wide"
+Key: TypeAlias = bytes | str
+Word: TypeAlias = bytes | str | int
+Action = Literal["rows", "count"]
+
+
+class Wide(Exception):
+    """A lookup through a relationship is about more rows than one script should find."""
 
 
 class Page(NamedTuple):
     """One reply of `select.lua`.
 
     Attributes:
-        cursor: where the next page begins; empty at the end, `more` when rows were left out at a limit.
-        found: rows as lists of key and values, or keys, or a count.
+        cursor: where the next page begins; empty at the end, `more` when rows were left out at a limit, `ties` when
+            one of those may belong before the last one found.
+        found: rows as lists of key and values, or a count.
         driver: the kind of source that was walked.
         cardinality: how many members it has.
+        related: of each relationship that is loaded too, rows of the other model as lists of key and values.
     """
 
     cursor: bytes
     found: Any
     driver: bytes
     cardinality: int
+    related: Any
 
 
 def _page(raw: Any) -> Page:
-    cursor, found, driver, cardinality = raw
-    if isinstance(found, bytes):
-        found = msgpack.unpackb(found, raw=True, strict_map_key=False)
-    return Page(cursor, found, driver, int(cardinality))
+    cursor, found, driver, cardinality, related = raw
+    return Page(cursor, _unpacked(found), driver, int(cardinality), [_unpacked(rows) for rows in related])
+
+
+async def page(call: Call[Page]) -> Page:
+    """Ask for a page.
+
+    Raises:
+        Wide: when related rows must be found first, as they are very many.
+    """
+    found = await ask(call)
+    if found.cursor == WIDE:
+        raise Wide
+    return found
+
+
+def _unpacked(found: Any) -> Any:
+    return msgpack.unpackb(found, raw=True, strict_map_key=False) if isinstance(found, bytes) else found
 
 
 SELECT: Final = Script("popoto.select", "popoto.queries", "select.lua", shape=_page, writes=False)
@@ -57,55 +81,65 @@ def select(
     most: int = PAGE_ROWS,
     limited: bool = False,
     cursor: bytes = b"",
-    names: Sequence[str] | None = None,
 ) -> Call[Page]:
     """One page of a query's candidates."""
     keyspace = schema.keyspace(here)
     prefix = keyspace.prefix
-    keys: list[bytes | str] = [keyspace.class_set]
+    keys: list[Key] = [keyspace.class_set]
     packed = here.packs and action == "rows"
-    words: list[bytes | str | int] = [action, int(packed), most, int(limited), MOST_MEMBERS, cursor]
-    if query.walk is None:
+    words: list[Word] = [action, int(packed), most, int(limited), MOST_MEMBERS, cursor]
+    if query.walk is None or query.wanted.order is None:
         words.append("none")
     else:
         keys.append(prefix + query.walk[0])
-        words.append("down" if query.walk[1] else "up")
-    names = schema.read_names if names is None else names
-    words += (len(names), *names)
-    describe(schema, query.source, prefix, keys, words)
+        field = schema.fields[query.wanted.order[0]]
+        words += ("down" if query.walk[1] else "up", field.name, field.code, bound(field.tied_from))
+    words += (len(schema.read_names), *schema.read_names, len(query.prefetch))
+    for name in query.prefetch:
+        other = schema.fields[name].related()._meta
+        words += (schema.field_names.index(name) + 1, other.keyspace(here).prefix)
+        words += (len(other.read_names), *other.read_names)
+    describe_tree(schema, query.source, here, keys, words)
     return Call(SELECT_PACKED if packed else SELECT, keys, words)
 
 
-def describe(
-    schema: Schema, source: Group, prefix: str, keys: list[bytes | str], words: list[bytes | str | int]
-) -> None:
-    """Append the tree of sources and its schema, as `sources.lua` reads them."""
+def describe_tree(schema: Schema, source: Group, here: Layout, keys: list[Key], words: list[Word]) -> None:
+    """Append a tree of sources as `sources.lua` reads it, with the indexes whose entries confirm it."""
     indexes: list[Index] = []
-    _describe(source, prefix, keys, words, indexes)
-    words += schema.schema_words(prefix, indexes)
+    _describe(schema, source, here, keys, words, indexes)
+    words += schema.schema_words(schema.keyspace(here).prefix, indexes)
 
 
 def _describe(
-    source: Sourced | Group, prefix: str, keys: list[bytes | str], words: list[bytes | str | int], indexes: list[Index]
+    schema: Schema, one: Sourced | Group, here: Layout, keys: list[Key], words: list[Word], indexes: list[Index]
 ) -> None:
-    """Append a source as `select.lua` reads it, and the indexes whose entries confirm it."""
-    if isinstance(source, Group):
-        words += (source.kind, len(source.branches))
-        for branch in source.branches:
-            _describe(branch, prefix, keys, words, indexes)
+    if isinstance(one, Group):
+        words += (one.kind, len(one.branches))
+        for branch in one.branches:
+            _describe(schema, branch, here, keys, words, indexes)
         return
-    names = [prefix + key for key in source.keys]
-    index = source.index
-    words += ("K" if index is None else "S" if index.kind == "U" else index.kind, len(names))
-    if index is None:
-        words += names
+    source, prefix = one.source, schema.keyspace(here).prefix
+    names = [prefix + key for key in one.keys]
+    if isinstance(source, Keyed):
+        words += ("K", len(names), *names)
         return
     keys += names
-    indexes.append(index)
-    if isinstance(source.source, InRange):
-        words += range_words(source.source)
-    elif isinstance(source.source, InCircle):
-        words += circle_words(source.source)
+    indexes.append(source.index)
+    if isinstance(source, Referring):
+        other = source.other.keyspace(here)
+        words += ("R", len(other.prefix.encode()))
+        keys.append(other.class_set)
+        describe_tree(source.other, source.plan.source, here, keys, words)
+        return
+    kind = "T" if isinstance(source, InTexts) else "S" if source.index.kind == "U" else source.index.kind
+    words += (kind, len(names))
+    if isinstance(source, InRange):
+        words += range_words(source)
+    elif isinstance(source, InCircle):
+        words += circle_words(source)
+    elif isinstance(source, InTexts):
+        named = schema.key_order == (source.index.field,) and source.index.code == "s"
+        words += (source.mode, source.text, ",".join(schema.listed), int(named))
 
 
 async def count(schema: Schema, query: Plan) -> int:
@@ -113,8 +147,8 @@ async def count(schema: Schema, query: Plan) -> int:
     here = await layout()
     total, cursor = 0, b""
     while True:
-        page = await ask(select(schema, query, here, action="count", cursor=cursor))
-        total += int(page.found)
-        cursor = page.cursor
+        counted = await page(select(schema, query, here, action="count", cursor=cursor))
+        total += int(counted.found)
+        cursor = counted.cursor
         if not cursor:
             return total

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-from popoto.queries.where import AllOf, Condition, Not, Related, Wanted, Where, conditions
+from popoto.queries.where import AllOf, Asked, Condition, Not, OneOf, Related, Wanted, Where, conditions
 
 T = TypeVar("T")
 
@@ -15,8 +16,12 @@ def satisfies(row: Any, where: Where) -> bool:
         return where.match.test(row._meta.fields[where.field].compared(row))
     if isinstance(where, Not):
         return not satisfies(row, where.branch)
+    if isinstance(where, OneOf):
+        return row.pk in where.keys
+    if isinstance(where, Asked) or (isinstance(where, Related) and not where.nested):
+        raise TypeError("what another query or a hook decides must be resolved before rows are compared")
     if isinstance(where, Related):
-        raise TypeError("a lookup through a relationship must be resolved before rows are compared")
+        return True  # the script has confirmed it
     if isinstance(where, AllOf):
         return all(satisfies(row, branch) for branch in where.branches)
     return any(satisfies(row, branch) for branch in where.branches)
@@ -28,6 +33,15 @@ def ordered(rows: list[T], order: tuple[str, bool] | None) -> list[T]:
         return rows
     name, descending = order
     return sorted(rows, key=lambda row: _place(row, name), reverse=descending)
+
+
+def attach(rows: Iterable[Any], name: str, found: Mapping[str, Any]) -> None:
+    """Note on rows the instances that they refer to, by key; a dangling reference stays a key."""
+    for row in rows:
+        key = row._meta.fields[name].stored(row)
+        related = found.get(key) if isinstance(key, str) else None
+        if related is not None:
+            row.__dict__[name] = related
 
 
 def _place(row: Any, name: str) -> tuple[bool, Any, str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from popoto.exceptions import QueryException
 from popoto.fields.expressions import Q
-from popoto.queries.where import AllOf, AnyOf, Condition, Not, Related, Wanted, Where
+from popoto.queries.where import AllOf, AnyOf, Asked, Condition, Not, Related, Wanted, Where
 
 if TYPE_CHECKING:
     from popoto.fields import Field
@@ -41,6 +41,9 @@ def leaves(schema: Schema, keywords: Mapping[str, Any]) -> list[Where]:
     rest = {name: value for name, value in keywords.items() if name not in RESERVED}
     found: list[Where] = []
     for field in schema.gathering:
+        if field.searches:
+            found += _asked(schema, field, rest)
+            continue
         try:
             # What is a field's own name is no part of another's.
             gathered = field.gathered({n: v for n, v in rest.items() if n == field.name or n not in schema.fields})
@@ -50,6 +53,15 @@ def leaves(schema: Schema, keywords: Mapping[str, Any]) -> list[Where]:
             used, match = gathered
             found.append(Condition(field.name, "near", {name: rest.pop(name) for name in sorted(used)}, match))
     return found + [lookup_of(schema, name, value) for name, value in rest.items()]
+
+
+def _asked(schema: Schema, field: Field[Any], rest: dict[str, Any]) -> list[Where]:
+    """What a field's own `filter_query` is asked, taken out of the keywords; what is a lookup too, the row decides."""
+    mine = sorted(field.get_filter_query_params(field.name) & rest.keys())
+    keywords = {name: rest.pop(name) for name in mine}
+    known = {f"{field.name}__{name}" if name else field.name for name in field.lookups}
+    decided = [condition(schema, name, operand) for name, operand in keywords.items() if name in known]
+    return [Asked(field, keywords, schema.model), *decided] if keywords else []
 
 
 def expression(schema: Schema, one: Any) -> Where:

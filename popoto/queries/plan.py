@@ -6,13 +6,25 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from popoto.exceptions import QueryException
-from popoto.fields.sources import InCircle, Index, InRange, InSets, Keyed, Source
-from popoto.keys import spellings
+from popoto.fields.sources import InCircle, Index, InRange, InSets, InTexts, Keyed, Source
+from popoto.keys import VALUES, spellings
 from popoto.queries.schema import Schema
-from popoto.queries.where import AllOf, AnyOf, Condition, Not, Related, Wanted, Where
+from popoto.queries.where import AllOf, AnyOf, Asked, Condition, Not, OneOf, Related, Wanted, Where
+
+# More names than this in one script would hold the server; the rows are compared after loading then.
+MOST_NAMED: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Referring:
+    """Members of the sets of a relationship, one set for each row of the other model that satisfies a plan."""
+
+    index: Index
+    other: Schema
+    plan: Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +36,7 @@ class Sourced:
         keys: its sets or sorted sets; for named rows their keys.
     """
 
-    source: Source
+    source: Source | Referring
     keys: tuple[str, ...]
 
     @property
@@ -55,12 +67,14 @@ class Plan:
         exact: whether the sources alone decide, so that counting loads nothing.
         walk: the sorted set to walk in order, and whether downward; None when rows are ordered after loading.
         wanted: what the rows must satisfy, and how they are finished.
+        prefetch: the relationships whose rows come with each page.
     """
 
     source: Group
     exact: bool
     walk: tuple[str, bool] | None
     wanted: Wanted
+    prefetch: tuple[str, ...] = ()
 
 
 def plan(schema: Schema, wanted: Wanted) -> Plan:
@@ -92,7 +106,11 @@ def _source(schema: Schema, where: Where, equal: Mapping[str, Any]) -> Sourced |
         _source(schema, where.branch, equal)
         return None
     if isinstance(where, Related):
+        return _referring(where) if where.nested else None
+    if isinstance(where, Asked):
         return None
+    if isinstance(where, OneOf):
+        return Sourced(Keyed(()), tuple(sorted(where.keys))) if len(where.keys) <= MOST_NAMED else None
     if isinstance(where, AnyOf):
         branches = [_source(schema, branch, equal) for branch in where.branches]
         known = tuple(branch for branch in branches if branch is not None)
@@ -106,6 +124,11 @@ def _source(schema: Schema, where: Where, equal: Mapping[str, Any]) -> Sourced |
     found = (_source(schema, branch, known_values) for branch in where.branches)
     branches_found = tuple(branch for branch in (*named, *found) if branch is not None)
     return Group("A", branches_found) if branches_found else None
+
+
+def _referring(where: Related) -> Sourced:
+    other = where.field.related()._meta
+    return Sourced(Referring(where.field.index, other, plan(other, Wanted(where.where))), ())
 
 
 def _is_named(schema: Schema, equal: Mapping[str, Any]) -> bool:
@@ -123,7 +146,9 @@ def _exact(schema: Schema, where: Where, equal: Mapping[str, Any]) -> bool:
     if isinstance(where, Condition):
         keyed = isinstance(where.match.source, Keyed) and len(schema.key_order) > 1
         return where.match.exact and (not keyed or _is_named(schema, equal))
-    if isinstance(where, Not | Related):
+    if isinstance(where, Related):
+        return where.nested
+    if isinstance(where, Not | Asked | OneOf):
         return False
     known = {**equal, **equalities(where)} if isinstance(where, AllOf) else {}
     return all(_exact(schema, branch, known) for branch in where.branches)
@@ -136,6 +161,10 @@ def _keys(schema: Schema, condition: Condition, source: Source, equal: Mapping[s
         return tuple(source.index.key(schema.model_name, (part,)) for part in source.parts)
     if isinstance(source, InCircle):
         return (source.index.key(schema.model_name, ()),)
+    if isinstance(source, InTexts):
+        # The roster is beside the lists; without a list the class set is walked.
+        listed = source.index.field in schema.listed
+        return (source.index.value_list(schema.model_name), f"{VALUES}:{schema.model_name}") if listed else ()
     missing = [name for name in source.index.partitions if name not in equal]
     if missing:
         raise QueryException(

@@ -8,18 +8,25 @@
 --   number of boosted rows, and of each key and boost;
 --   the hit after which to begin and the worst hit that still counts, each as 0, or 1 and score, moment and key;
 --   the cursors of the orders, or ''; 1 for the parts of each score; number of fields to load, and of each name.
--- Returns the cursors to go on from, '' at the end; the hits as {key, score, moment}, the best first; the parts: each
---   hit's number of every signal, '' for none; and the hits' rows, unless there is more to look at.
+-- Returns the cursors to go on from, '' at the end, `wide` when a lookup through a relationship is about too many rows;
+--   the hits as {key, score, moment}, the best first; the parts: each hit's number of every signal, '' for none; and the
+--   hits' rows, unless there is more to look at.
 -- include: popoto.fields values.lua
 -- include: popoto.fields entries.lua
 -- include: popoto.queries sources.lua
 -- include: popoto.queries orders.lua
 -- include: popoto.queries signals.lua
 -- pieces: kinds
-local CHUNK, MANY = 500, 10000
+local MANY = 10000
 local root = take_source()
-index_sources(take_schema())
+if not index_sources(take_schema()) then
+  return {'wide', {}, {}, {}}
+end
 local signals = take_signals()
+local rows_of_all = redis.call('SCARD', KEYS[1])
+for _, signal in ipairs(signals) do
+  signal.covers = #signal.keys == 1 and redis.call('ZCARD', signal.keys[1]) == rows_of_all
+end
 local aggregate, by_moment, most = take(), take() == '1', tonumber(take())
 local budget, few = tonumber(take()), tonumber(take())
 local least = to_number(take())
@@ -41,7 +48,6 @@ for number = 1, tonumber(take()) do
   names[number] = take()
 end
 
-local has_sources = root.kind ~= 'A' or #root.branches > 0
 local best, seen, looked = {}, {}, 0
 
 local function comes_before(one, other)
@@ -109,7 +115,7 @@ local function admitted(members, scores)
     end
   end
   looked = looked + #members
-  if not has_sources or count == 0 then
+  if count == 0 or not has_sources(root) then
     return fresh, known
   end
   local good, kept, kept_known = flags(fresh, root), {}, known and {}
@@ -164,46 +170,55 @@ local function judge_all(members)
 end
 
 local function few_candidates()
-  if not has_sources then
+  if not has_sources(root) then
     return nil
   end
-  local size, orders = measured(root).size, 0
+  local walks, size = driver(root)
+  local orders, spent = 0, 0
   for _, signal in ipairs(signals) do
     orders = orders + #signal.orders
   end
   -- A walk sees about so many rows for each that it finds, and of these only a share satisfies the filter.
   local depth = most * (orders > 1 and 32 or 1)
-  if size > MANY or (size > few and size * size > depth * redis.call('SCARD', KEYS[1])) then
+  if size > MANY or (size > few and size * size > depth * rows_of_all) then
     return nil
   end
-  local members = {}
-  for _, walk in ipairs(root.walks) do
-    for _, key in ipairs(walk.keys) do
-      local some = {key}
-      if walk.kind == 'Z' then
-        some = redis.call('ZRANGE', key, walk.from, walk.to, 'BYSCORE')
-      elseif walk.kind == 'S' then
-        some = redis.call('SMEMBERS', key)
-      end
-      for _, member in ipairs(some) do
-        members[#members + 1] = member
-      end
+  local members, walking = {}, new_walk(walks, '', CHUNK)
+  while walking.number <= #walks do
+    local some, cost = next_chunk(walking)
+    for _, member in ipairs(some) do
+      members[#members + 1] = member
+    end
+    spent = spent + cost
+    -- The size of some sources is a guess.
+    if #members + spent > 2 * MANY then
+      return nil
     end
   end
   return members
 end
 
 -- The most that an unseen row may have; nil when all were seen. Added up as scores are, so that rounding is the same.
+-- Where as many rows have a signal as there are, every row has it: when it is at its end all were seen.
 local function bound()
-  local total, highest
+  local total, highest, least_of_all
   for _, signal in ipairs(signals) do
     local part = signal.bound()
+    if signal.covers then
+      if not part then
+        return nil
+      end
+      least_of_all = math.min(least_of_all or part, part)
+    end
     if part then
       highest = math.max(highest or part, part)
       if part > 0 then
         total = (total or 0) + part
       end
     end
+  end
+  if aggregate == 'MIN' and least_of_all then
+    return least_of_all
   end
   return aggregate == 'SUM' and total or highest
 end
@@ -218,8 +233,8 @@ local function ties_lose(worst)
   for _, signal in ipairs(signals) do
     local part, edge = signal.bound(), signal.edge()
     local loses = edge and worst.key <= edge
-    if aggregate == 'SUM' then
-      if part and part > 0 and loses then
+    if aggregate == 'SUM' or (aggregate == 'MIN' and signal.covers and part == worst.score) then
+      if part and loses and (part > 0 or aggregate == 'MIN') then
         return true
       end
     elseif part and part >= worst.score and not loses then

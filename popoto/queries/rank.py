@@ -13,7 +13,7 @@ from popoto.exceptions import QueryException
 from popoto.fields.companions import Fragment
 from popoto.fields.signals import Signal
 from popoto.keys import spellings
-from popoto.queries.fetch import describe
+from popoto.queries.fetch import WIDE, Wide, describe_tree
 from popoto.queries.finish import satisfies
 from popoto.queries.hits import Part
 from popoto.queries.plan import Plan, bound, equalities
@@ -142,6 +142,7 @@ class Search:
         self.schema = schema
         self.query = query
         self.ranking = ranking
+        self.here = here
         self.prefix = schema.keyspace(here).prefix
         self._class_set = schema.keyspace(here).class_set
         self._boosts = {
@@ -158,7 +159,7 @@ class Search:
         ranking = self.ranking
         keys: list[bytes | str] = [self._class_set]
         words: list[Any] = [*STEPS, repr(ranking.now)]
-        describe(self.schema, self.query.source, self.prefix, keys, words)
+        describe_tree(self.schema, self.query.source, self.here, keys, words)
         words.append(len(ranking.signals))
         for weighed, parts in zip(ranking.signals, self._parts, strict=True):
             words += self._signal_words(weighed, parts, keys)
@@ -207,12 +208,18 @@ class Search:
             yield Ranked(text, float(score), (key, score, moment), raws, values)
 
     async def best(self, most: int, after: Ranked | None) -> list[Ranked]:
-        """The best hits after one, in order; fewer than asked for when there are no more."""
+        """The best hits after one, in order; fewer than asked for when there are no more.
+
+        Raises:
+            Wide: when related rows must be found first, as they are very many.
+        """
         found: dict[str, Ranked] = {}
         cursor = b""
         while True:
             worst = list(found.values())[-1] if len(found) == most else None
             page = await ask(self._call(most, after, worst, cursor))
+            if page.cursor == WIDE:
+                raise Wide
             merged = {**found, **{hit.key: hit for hit in self._hits(page)}}
             ordered = sorted(merged.values(), key=lambda hit: hit._place(self.ranking.by_moment))
             found = {hit.key: hit for hit in ordered[:most]}

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from popoto.queries import fetch
-from popoto.queries.fetch import MORE, PAGE_ROWS, select
-from popoto.queries.finish import annotated, ordered, satisfies
+from popoto.queries.fetch import MORE, PAGE_ROWS, TIES, select
+from popoto.queries.finish import annotated, attach, ordered, satisfies
 from popoto.queries.plan import Plan
 from popoto.queries.schema import Schema
 from popoto.queries.where import Wanted, conditions
-from popoto.storage import Layout, ask, layout
+from popoto.storage import Layout, layout
 
 Hydrate = Callable[[str, Sequence[str], Sequence[bytes | None]], Any]
 
@@ -25,6 +25,7 @@ class Gathering:
         self.hydrate = hydrate
         self.here = here
         self.found: dict[str, Any] = {}
+        self.related: dict[str, dict[str, Any]] = {name: {} for name in query.prefetch}
         self.cursor = b""
         self.ended = False
         self._seen: set[bytes] = set()
@@ -34,13 +35,14 @@ class Gathering:
         ranked = any(condition.match.rank is not None for condition in conditions(query.wanted.where))
         early = query.walk is not None or (query.wanted.order is None and not ranked)
         self.enough = limit if early else None
+        self._chunk = chunk
         self._most = chunk if self.enough is None else min(chunk, self.enough)
         # Where the indexes tell all, no more than the limit is asked for.
         self._limited = self.enough is not None and query.exact and self.enough <= chunk
 
     async def page(self) -> list[Any]:
         """One more page: the rows of it that satisfy the query."""
-        page = await ask(
+        page = await fetch.page(
             select(self.schema, self.query, self.here, most=self._most, limited=self._limited, cursor=self.cursor)
         )
         fresh = []
@@ -53,12 +55,35 @@ class Gathering:
                 if satisfies(row, self.query.wanted.where) and row.pk not in self.found:
                     self.found[row.pk] = row
                     fresh.append(row)
+        self._attach(fresh, page.related)
         self.cursor = page.cursor
-        if page.cursor == MORE:
+        if page.cursor in (MORE, TIES):
             # Some were leftovers of an index: begin again, this time with cursors that lose nothing.
             self._limited, self.cursor = False, b""
-        self.ended = not page.cursor or (self.enough is not None and len(self.found) >= self.enough)
+        # Where rows decide, few of the first may satisfy: look at more at a time.
+        self._most = min(self._chunk, 4 * self._most)
+        enough = self.enough is not None and len(self.found) >= self.enough
+        self.ended = not page.cursor or (enough and page.cursor != TIES and (page.cursor == MORE or not self._tied()))
         return fresh
+
+    def _attach(self, rows: list[Any], related: Sequence[Any]) -> None:
+        for name, others in zip(self.query.prefetch, related, strict=True):
+            model = self.schema.fields[name].related()
+            found = self.related[name]
+            for key_bytes, *values in others:
+                key = key_bytes.decode("utf-8", "surrogateescape")
+                if key not in found and any(value for value in values):
+                    found[key] = model._from_row(key, model._meta.field_names, values)
+            attach(rows, name, found)
+
+    def _tied(self) -> bool:
+        """Whether rows beyond the limit may belong before it: they share a score, and perhaps not their value."""
+        if self.query.walk is None or self.query.wanted.order is None or self.enough is None:
+            return False
+        field = self.schema.fields[self.query.wanted.order[0]]
+        found = list(self.found.values())
+        edge, last = (field.score(field.compared(row)) for row in (found[self.enough - 1], found[-1]))
+        return edge == last and isinstance(last, float) and abs(last) >= field.tied_from
 
 
 async def rows(schema: Schema, query: Plan, hydrate: Hydrate) -> list[Any]:

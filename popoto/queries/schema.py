@@ -30,7 +30,10 @@ class Schema(Protocol):
     field_names: list[str]
     read_names: list[str]
     key_order: tuple[str, ...]
+    listed: tuple[str, ...]
+    connection: str | None
     gathering: tuple[Field[Any], ...]
+    model: Any
 
     def near(self, name: str, among: Iterable[str] | None = None) -> str:
         """A hint at the names nearest to a wrong one."""

@@ -1,155 +1,34 @@
 -- Finds the rows that satisfy a tree of sources, walking the cheapest of them.
 -- KEYS: 1 the class set; then, in order, the key to order by when there is one, and the sources' keys.
--- ARGV: action (rows, count or keys), 1 to pack rows, rows to return, 1 when more are not wanted, members to look at,
---   the cursor or ''; order (none, up or down); number of fields, and of each name
---   (of a list behind the row's key what follows that key);
---   the tree of sources: A (all of) or O (any of) with the number of branches and the branches, S (sets) with the
---   number of keys, Z (ranges) with that and low, high and 1 for each open end, G (circles) with 1 and longitude,
---   latitude and metres, K (named rows) with the number of keys and the keys; the schema as entries.lua reads it: in order the index of each S, Z and G.
--- Returns the cursor to go on from, '' at the end, or `more` when rows were left out because no more were wanted; what
---   was found (rows as {key, value, ...}, packed with cmsgpack when asked); the kind and cardinality of the driver.
+-- ARGV: action (rows or count), 1 to pack rows, rows to return, 1 when more are not wanted, members to look at, the
+--   cursor or ''; order (none, up or down) and, when there is one, its field, its code and the score from which on
+--   values that differ may share one; number of fields, and of each name (of a list behind the row's key what follows
+--   that key); number of relationships to load, and of each
+--   the number of its field, what stands before the key of a row of the other model, the number of that one's fields,
+--   and the fields; the tree of sources as sources.lua reads it.
+-- Returns the cursor to go on from, '' at the end, `more` when rows were left out because no more were wanted, `ties`
+--   when some of those share the last one's score and not its value, `wide` when a lookup through a relationship is
+--   about too many rows; what was found (a count, or rows as {key, value, ...}, packed with cmsgpack when asked); the
+--   kind and cardinality of the driver; of each relationship the rows that the found ones refer to, each once.
 -- include: popoto.fields values.lua
 -- include: popoto.fields entries.lua
 -- include: popoto.queries sources.lua
-local CHUNK = 500
 local action, packed, most, limited = take(), take() == '1', tonumber(take()), take() == '1'
 local budget, cursor = tonumber(take()), take()
-local order = take()
-local order_key = order ~= 'none' and take_key() or nil
-local names, lists = {}, {}
-for number = 1, tonumber(take()) do
-  names[number] = take()
-  if string.sub(names[number], 1, 2) == '::' then
-    lists[#lists + 1] = number
-  end
+local order, order_key, order_field, order_code, tied_from = take(), nil, nil, nil, nil
+if order ~= 'none' then
+  order_key, order_field, order_code, tied_from = take_key(), take(), take(), to_number(take())
 end
 
-local root = take_source()
-local schema = take_schema()
-index_sources(schema)
-
-local class = {kind = 'S', keys = {KEYS[1]}, size = redis.call('SCARD', KEYS[1])}
-local has_sources = root.kind ~= 'A' or #root.branches > 0
-local walks, size = {class}, class.size
-if has_sources then
-  measured(root)
-  -- The class set is as good when the sources hold no fewer, and says nothing of rows that are named by their keys.
-  if root.size <= class.size or root.kind == 'K' then
-    walks, size = root.walks, root.size
-  end
-end
-
--- A small driver is read whole and put in order; else the order itself is walked until enough is found.
-local sorted = false
-if order_key then
-  local range
-  for _, source in ipairs(root.kind == 'A' and root.branches or {root}) do
-    if source.kind == 'Z' and #source.keys == 1 and source.keys[1] == order_key then
-      range = source
+local function take_names()
+  local names = {lists = {}}
+  for number = 1, tonumber(take()) do
+    names[number] = take()
+    if string.sub(names[number], 1, 2) == '::' then
+      names.lists[#names.lists + 1] = number
     end
   end
-  if walks[1] ~= class and walks[1] ~= range and size <= 4 * CHUNK then
-    sorted = true
-  else
-    walks = {range or {kind = 'Z', keys = {order_key}, from = '-inf', to = '+inf'}}
-    size = range and range.size or redis.call('ZCARD', order_key)
-  end
-end
-
-local function filtered(members)
-  if not has_sources or #members == 0 then
-    return members
-  end
-  local good, result = nil, {}
-  if root == walks[1] then
-    return members
-  elseif root.kind == 'A' and #walks == 1 then
-    good = {}
-    for place = 1, #members do
-      good[place] = true
-    end
-    for _, branch in ipairs(root.branches) do
-      if branch ~= walks[1] then
-        for place, is_in in pairs(flags(members, {kind = 'A', branches = {branch}})) do
-          good[place] = good[place] and is_in
-        end
-      end
-    end
-  else
-    good = flags(members, root)
-  end
-  for place, member in ipairs(members) do
-    if good[place] then
-      result[#result + 1] = member
-    end
-  end
-  return result
-end
-
--- Cursors: the walk's number, its key's number, then of a set the server's own cursor, of a sorted set the score to go
--- on from and how many of that score were seen.
-local walk_number, key_number, place, seen = string.match(cursor, '^(%d+) (%d+) (%S+) (%d+)$')
-walk_number, key_number, seen = tonumber(walk_number or 1), tonumber(key_number or 1), tonumber(seen or 0)
-place = place ~= '-' and place or nil
-
-local function go_on()
-  key_number, place, seen = key_number + 1, nil, 0
-  if key_number > #walks[walk_number].keys or walks[walk_number].kind == 'K' then
-    walk_number, key_number = walk_number + 1, 1
-  end
-end
-
--- About as many at a time as are wanted: what is found beyond that was looked at in vain.
-local step = math.min(CHUNK, math.max(16, most * (has_sources and limited and 4 or 1)))
-
-local function scored_chunk(walk, key)
-  local command = {'ZRANGE', key, place or walk.from, walk.to, 'BYSCORE', 'LIMIT', seen, step, 'WITHSCORES'}
-  if order == 'down' then
-    command = {'ZRANGE', key, place or walk.to, walk.from, 'BYSCORE', 'REV', 'LIMIT', seen, step, 'WITHSCORES'}
-  end
-  local flat = redis.call(unpack(command))
-  local members, ties = {}, 0
-  local last = flat[#flat]
-  for number = 1, #flat, 2 do
-    members[#members + 1] = flat[number]
-    ties = flat[number + 1] == last and ties + 1 or 0
-  end
-  if #members < step then
-    go_on()
-  elseif last == place then
-    seen = seen + #members
-  else
-    place, seen = last, ties
-  end
-  return members
-end
-
-local function set_chunk(key)
-  if not place and redis.call('SCARD', key) <= 2 * step then
-    go_on()
-    return redis.call('SMEMBERS', key)
-  end
-  local reply = redis.call('SSCAN', key, place or '0', 'COUNT', step)
-  if reply[1] == '0' then
-    go_on()
-  else
-    place = reply[1]
-  end
-  return reply[2]
-end
-
-local function chunk()
-  local walk = walks[walk_number]
-  if #walk.keys == 0 then
-    go_on()
-    return {}
-  elseif walk.kind == 'K' then
-    go_on()
-    return walk.keys
-  elseif walk.kind == 'Z' then
-    return scored_chunk(walk, walk.keys[key_number])
-  end
-  return set_chunk(walk.keys[key_number])
+  return names
 end
 
 -- A list that is kept behind the row's key, as one msgpack array of its items.
@@ -162,31 +41,86 @@ local function list_value(key)
   return header .. table.concat(items)
 end
 
+-- A row's values, first of all a name for the row; nil where nothing is stored under the key.
+local function row_values(key, names, name)
+  local values = redis.call('HMGET', key, unpack(names))
+  for _, value in ipairs(values) do
+    if value then
+      for _, number in ipairs(names.lists) do
+        values[number] = list_value(key .. names[number])
+      end
+      table.insert(values, 1, name)
+      return values
+    end
+  end
+end
+
+local names = take_names()
+local wanted = {}
+for number = 1, tonumber(take()) do
+  wanted[number] = {place = tonumber(take()), prefix = take(), names = take_names()}
+end
+local root = take_source()
+local schema = take_schema()
+if not index_sources(schema) then
+  return {'wide', action == 'count' and 0 or {}, '', 0, {}}
+end
+local walks, size = driver(root)
+walks = walked_before(cursor) or walks
+
+-- A small driver is read whole and put in order; else the order itself is walked until enough is found.
+local sorted = false
+if order_key then
+  local range
+  local small = size <= 4 * CHUNK
+  for _, source in ipairs(walks) do
+    small = small and (source.kind ~= 'T' or source.counted)
+  end
+  for _, source in ipairs(root.kind == 'A' and root.branches or {root}) do
+    if source.kind == 'Z' and #source.keys == 1 and source.keys[1] == order_key then
+      range = source
+    end
+  end
+  if walks[1] ~= whole.class and walks[1] ~= range and small then
+    sorted = true
+  else
+    walks = {range or {kind = 'Z', keys = {order_key}, from = '-inf', to = '+inf', leaf = '-'}}
+    size = range and range.size or redis.call('ZCARD', order_key)
+  end
+end
+
+-- About as many at a time as are wanted: what is found beyond that was looked at in vain.
+local step = math.min(CHUNK, math.max(16, most * (has_sources(root) and limited and 4 or 1)))
+local walk = new_walk(walks, cursor, step, order == 'down')
+
+-- What a lookup through a relationship says, no loaded row can tell.
+local function refers(row)
+  for _, branch in ipairs(root.kind == 'A' and root.branches or {root}) do
+    if branch.refers and not confirmed(branch, row) then
+      return false
+    end
+  end
+  return true
+end
+
+-- Whether a row is in a set of texts where its own value puts it: a count over several pages meets leftovers again.
+local function in_place(row)
+  local origin = walk.origin and walk.origin[row.key]
+  return not origin or origin[entry_keys(walks[walk.number_of_chunk].index, row)]
+end
+
 local found, looked, total, counted = {}, 0, 0, {}
 local function accept(members)
   for _, member in ipairs(members) do
     if counted[member] then
       -- It is in several of the sources that are walked.
     elseif action == 'count' then
-      local row = read_row(member, schema)
-      row.key = member
-      if (#indexed > 0 or redis.call('EXISTS', member) == 1) and confirmed(root, row) then
+      local row = row_under(member, whole)
+      if row and confirmed(root, row) and in_place(row) then
         total = total + 1
       end
-    elseif action == 'keys' then
-      found[#found + 1] = member
-    else
-      local values = redis.call('HMGET', member, unpack(names))
-      for _, value in ipairs(values) do
-        if value then
-          for _, number in ipairs(lists) do
-            values[number] = list_value(member .. names[number])
-          end
-          table.insert(values, 1, member)
-          found[#found + 1] = values
-          break
-        end
-      end
+    elseif not root.refers or refers(row_under(member, whole)) then
+      found[#found + 1] = row_values(member, names, member)
     end
     counted[member] = true
   end
@@ -209,11 +143,13 @@ local function unseen(members, walking)
 end
 
 local everything, left_out = {}, false
-while walk_number <= #walks and looked < budget and (sorted or #found < most) do
-  local walking = walk_number
-  local members = chunk()
-  looked = looked + #members
-  members = filtered(members)
+local tested_before = tested
+while walk.number <= #walks and (sorted or (looked + tested - tested_before < budget and #found < most)) do
+  local walking = walk.number
+  walk.number_of_chunk = walking
+  local members, cost = next_chunk(walk)
+  looked = looked + math.max(cost, #members)
+  members = filtered(root, walks, members)
   if action == 'count' and walking > 1 and #members > 0 then
     members = unseen(members, walking)
   end
@@ -253,21 +189,68 @@ if sorted then
     return one ~= other and (one < other) == (order == 'up')
   end)
   local last = limited and math.min(most, #ordered) or #ordered
+  local edge = last > 0 and scores[ordered[last]]
+  while edge and math.abs(edge) >= tied_from and last < #ordered and scores[ordered[last + 1]] == edge do
+    last = last + 1
+  end
   for number = 1, last do
     accept({ordered[number]})
   end
   left_out = #ordered > last
 end
 
+-- Whether the rows with a member's score have several values; very many are not looked at.
+local function differing_ties(member)
+  local score = redis.call('ZSCORE', order_key, member)
+  if not score or math.abs(to_number(score)) < tied_from then
+    return false
+  end
+  local many, first = redis.call('ZCOUNT', order_key, score, score), nil
+  if many > 4000 then
+    return true
+  end
+  for seen = 0, many - 1, CHUNK do
+    for _, tied in ipairs(redis.call('ZRANGE', order_key, score, score, 'BYSCORE', 'LIMIT', seen, CHUNK)) do
+      local text = value_text(order_code, redis.call('HGET', tied, order_field)) or ''
+      first = first or text
+      if text ~= first then
+        return true
+      end
+    end
+  end
+  return false
+end
+
 local onward = ''
+if limited and not sorted and #found >= most and walk.number <= #walks then
+  left_out = true
+end
 if left_out then
-  onward = 'more'
-elseif not sorted and walk_number <= #walks then
-  onward = walk_number .. ' ' .. key_number .. ' ' .. (place or '-') .. ' ' .. seen
+  onward = not sorted and order_key and #found > 0 and differing_ties(found[#found][1]) and 'ties' or 'more'
+elseif not sorted and walk.number <= #walks then
+  onward = cursor_of(walk)
+end
+
+local function related_rows(one)
+  local rows, had = {}, {}
+  for _, values in ipairs(found) do
+    local raw = values[one.place + 1]
+    local key = raw and raw ~= NIL and value_text('r', raw)
+    if key and not had[key] then
+      had[key] = true
+      rows[#rows + 1] = row_values(one.prefix .. key, one.names, key)
+    end
+  end
+  return packed and cmsgpack.pack(rows) or rows
+end
+
+local related = {}
+for number, one in ipairs(wanted) do
+  related[number] = related_rows(one)
 end
 if action == 'count' then
   found = total
-elseif packed and action == 'rows' then
+elseif packed then
   found = cmsgpack.pack(found)
 end
-return {onward, found, walks[1] and walks[1].kind or '', size}
+return {onward, found, walks[1] and walks[1].kind or '', size, related}

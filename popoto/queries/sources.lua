@@ -1,14 +1,26 @@
--- The tree of a query's sources: read from ARGV and KEYS, measured, and asked which members are in it.
--- A prelude: it needs take(), entry_keys() and value_number(). KEYS[1] is the class set; the sources' keys follow in order.
+-- The tree of a query's sources: read from ARGV and KEYS, measured, and asked which rows are in it.
+-- A prelude: it needs values.lua and entries.lua. KEYS[1] is the class set; the sources' keys follow in order.
 --
--- take_key()                    the next key
--- take_source()                 a tree: A (all of) or O (any of) with the number of branches and the branches, S (sets)
---   with the number of keys, Z (ranges) with that and low, high and 1 for each open end, G (circles) with 1 and longitude,
---   latitude and metres, K (named rows) with the number of keys and the keys
--- index_sources(schema)         gives each S, Z and G of the trees its index, in order
--- measured(source)              how many members it has at most, and the leaves to walk for them
--- flags(members, source)        which of the members are in it, by their place
--- confirmed(source, row)        whether a row's stored bytes say that it belongs where an index has it; row.key is its key
+-- take_key()             the next key
+-- take_source()          a tree. Of each source: A (all of) or O (any of) with the number of branches and
+--   the branches; S (sets) with the number of keys; Z (ranges) with that and low, high and 1 for each open end; G
+--   (circles) with 1 and longitude, latitude and metres; K (named rows) with the number of keys and the keys; T (texts)
+--   with the number of keys (the list of values and the roster, or none), startswith, endswith or contains, the text,
+--   the roster's field, and 1 when a row's own key tells the text; R (rows that refer to others) with the length of
+--   what stands before a key, a class set as key, the tree of the others and their schema
+-- index_sources(schema)  gives each S, Z, G, T and R its index, in order, and turns each R into sets; false when one is
+--   about too many rows
+-- measured(source)       how many members it has at most, and the leaves to walk for them
+-- driver(root)           the sources to walk, and how many members they have at most
+-- walked_before(cursor)  the sources that the page before was taken from, if it was not walked in order
+-- flags(members, source) which of the members are in it, by their place
+-- filtered(root, walks, members)   the members that are in every source beyond those that are walked
+-- confirmed(source, row) whether a row's stored bytes say that it belongs where an index has it; row.key is its key
+-- row_under(key, tree)   a row as confirmed() wants it; of `whole` when it is one of the model's own
+-- include: popoto.queries walks.lua
+local CHUNK = 500
+-- More related rows than this in one script would hold the server, and so would looking at more members for them.
+local MOST_RELATED, MOST_LOOKED = 1000, 10000
 local next_key = 1
 local function take_key()
   next_key = next_key + 1
@@ -19,42 +31,101 @@ local function to_number(text)
   return text == '-inf' and -math.huge or (text == '+inf' or text == 'inf') and math.huge or tonumber(text)
 end
 
-local indexed = {}
-local function take_source()
-  local source = {kind = take(), keys = {}, has = {}, branches = {}}
+local function new_tree(class_key)
+  local class = {kind = 'S', keys = {class_key}, size = redis.call('SCARD', class_key), leaf = 0}
+  return {class = class, indexed = {}, leaves = {[0] = class}}
+end
+
+local whole = new_tree(KEYS[1])
+local index_sources
+
+local function take_circle(source)
+  local search = {'GEOSEARCH', source.keys[1], 'FROMLONLAT', take(), take(), 'BYRADIUS', take(), 'm'}
+  source.kind, source.keys, source.has = 'K', redis.call(unpack(search)), {}
+  for _, member in ipairs(source.keys) do
+    source.has[member] = true
+  end
+end
+
+local function take_range(source)
+  local low, high = take(), take()
+  source.low, source.high = to_number(low), to_number(high)
+  source.low_open, source.high_open = take() == '1', take() == '1'
+  source.from, source.to = (source.low_open and '(' or '') .. low, (source.high_open and '(' or '') .. high
+end
+
+-- The list of values is believed when every row of the class set was entered on the roster.
+local function take_texts(source, tree)
+  source.mode, source.text, source.from, source.to = take(), take(), '-', '+'
+  if source.mode == 'startswith' then
+    source.from, source.to = '[' .. source.text, '(' .. source.text .. '\255'
+  end
+  local on_roster = take()
+  source.named = take() == '1'
+  source.list = #source.keys == 2 and source.keys[1]
+  if source.list then
+    local entered = redis.call('HGET', source.keys[2], on_roster)
+    source.listed = tonumber(entered or '-1') == redis.call('SCARD', tree.class.keys[1])
+  end
+  -- A row's key begins with what the class set's begins with, and the model's name instead of `$Class:` and that name.
+  source.key_from = #tree.class.keys[1] - 5
+end
+
+local function take_source(tree)
+  tree = tree or whole
+  local source = {kind = take(), keys = {}, has = {}, branches = {}, class = tree.class}
   if source.kind == 'A' or source.kind == 'O' then
     for place = 1, tonumber(take()) do
-      source.branches[place] = take_source()
+      source.branches[place] = take_source(tree)
+      source.refers = source.refers or source.branches[place].refers
     end
+    return source
+  end
+  source.leaf = #tree.leaves + 1
+  tree.leaves[source.leaf] = source
+  if source.kind ~= 'K' then
+    tree.indexed[#tree.indexed + 1] = source
+  end
+  if source.kind == 'R' then
+    source.strip, source.refers = tonumber(take()), true
+    source.others = new_tree(take_key())
+    source.others.root = take_source(source.others)
+    source.others.schema = take_schema()
     return source
   end
   for place = 1, tonumber(take()) do
     source.keys[place] = source.kind == 'K' and take() or take_key()
     source.has[source.keys[place]] = true
   end
-  if source.kind ~= 'K' then
-    indexed[#indexed + 1] = source
-  end
   if source.kind == 'G' then
-    local search = {'GEOSEARCH', source.keys[1], 'FROMLONLAT', take(), take(), 'BYRADIUS', take(), 'm'}
-    source.kind, source.keys = 'K', redis.call(unpack(search))
-    source.has = {}
-    for _, member in ipairs(source.keys) do
-      source.has[member] = true
-    end
-  end
-  if source.kind == 'Z' then
-    local low, high = take(), take()
-    source.low, source.high = to_number(low), to_number(high)
-    source.low_open, source.high_open = take() == '1', take() == '1'
-    source.from, source.to = (source.low_open and '(' or '') .. low, (source.high_open and '(' or '') .. high
+    take_circle(source)
+  elseif source.kind == 'Z' then
+    take_range(source)
+  elseif source.kind == 'T' then
+    take_texts(source, tree)
   end
   return source
 end
 
-local function index_sources(schema)
-  for place, source in ipairs(indexed) do
-    source.index = schema[place]
+-- How many members a source of texts has: few values are counted, of many the share that may match is guessed.
+local function measured_texts(source)
+  if not source.listed then
+    source.size, source.walks = source.class.size, {source.class}
+    return
+  end
+  local all = redis.call('ZCARD', source.list)
+  local values = source.mode == 'startswith' and redis.call('ZLEXCOUNT', source.list, source.from, source.to) or all
+  source.size, source.walks = 0, {source}
+  source.counted = values <= 64
+  if source.counted then
+    for _, value in ipairs(redis.call('ZRANGE', source.list, source.from, source.to, 'BYLEX')) do
+      if text_matches(source, value) then
+        source.size = source.size + redis.call('SCARD', value_key(source.index, value))
+      end
+    end
+  else
+    local share = source.mode == 'startswith' and 1 or 8
+    source.size = math.floor(values * source.class.size / all / share + values / 8)
   end
 end
 
@@ -62,6 +133,9 @@ end
 local function measured(source)
   if source.kind == 'K' then
     source.size, source.walks = #source.keys, {source}
+    return source
+  elseif source.kind == 'T' then
+    measured_texts(source)
     return source
   end
   if #source.branches == 0 then
@@ -76,7 +150,7 @@ local function measured(source)
     measured(branch)
     if source.kind == 'A' then
       if not source.size or branch.size < source.size then
-        source.size, source.walks, source.walked = branch.size, branch.walks, branch
+        source.size, source.walks = branch.size, branch.walks
       end
     else
       source.size, source.walks = (source.size or 0) + branch.size, source.walks or {}
@@ -86,6 +160,30 @@ local function measured(source)
     end
   end
   return source
+end
+
+local function has_sources(root)
+  return root.kind ~= 'A' or #root.branches > 0
+end
+
+local function driver(root)
+  if has_sources(root) then
+    measured(root)
+    -- The class set is as good when the sources hold no fewer, and says nothing of rows that are named by their keys.
+    if root.size <= root.class.size or root.kind == 'K' then
+      return root.walks, root.size
+    end
+  end
+  return {root.class}, root.class.size
+end
+
+-- The sources that a page was taken from; nil for the first page and for a walk in order.
+local function walked_before(cursor)
+  local numbers, walks = string.match(cursor, '^([%d,]+) '), {}
+  for number in string.gmatch(numbers or '', '%d+') do
+    walks[#walks + 1] = whole.leaves[tonumber(number)]
+  end
+  return numbers and walks
 end
 
 local function between(source, score)
@@ -98,12 +196,50 @@ local function inside(source, text)
   return score and between(source, score)
 end
 
+-- Whether the text of stored bytes is wanted; nil where they do not tell. Without bytes it is not, as for equality.
+local function text_holds(source, raw)
+  if not raw or raw == NIL then
+    return false
+  end
+  local text = plain_text(source.index.code, raw)
+  if text then
+    return text_matches(source, text)
+  end
+  return nil
+end
+
+-- Whether a row's only key value may have the wanted text; 1.x did not mark a literal `{&#58;}`.
+local function name_holds(source, member)
+  local part = string.sub(member, source.key_from)
+  return text_matches(source, part_text(part))
+    or (string.find(part, '{&#58;}', 1, true) and text_matches(source, (string.gsub(part, '/(.)', '%1'))))
+end
+
+-- What tests of rows have cost so far, as the members of a set or sorted set that could be looked at instead.
+local tested = 0
+
 -- Which of the members are in a source, by their place.
 local function flags(members, source)
   local good = {}
   if source.kind == 'K' then
     for place, member in ipairs(members) do
       good[place] = source.has[member]
+    end
+  elseif source.kind == 'T' then
+    tested = tested + (source.named and 2 or 6) * #members
+    for place, member in ipairs(members) do
+      if source.named then
+        good[place] = name_holds(source, member)
+      else
+        good[place] = text_holds(source, redis.call('HGET', member, source.index.field)) ~= false
+      end
+    end
+  elseif source.by_name then
+    -- Rows are fewer than sets here.
+    tested = tested + 6 * #members
+    for place, member in ipairs(members) do
+      local key = entry_keys(source.index, read_row(member, source.own))
+      good[place] = key and source.has[key]
     end
   elseif source.kind == 'S' or source.kind == 'Z' then
     for _, key in ipairs(source.keys) do
@@ -127,10 +263,40 @@ local function flags(members, source)
   return good
 end
 
--- Whether a row's stored bytes say that it belongs where an index has it.
+local function filtered(root, walks, members)
+  if not has_sources(root) or #members == 0 or root == walks[1] then
+    return members
+  end
+  local good, result = nil, {}
+  if root.kind == 'A' and #walks == 1 then
+    good = {}
+    for place = 1, #members do
+      good[place] = true
+    end
+    for _, branch in ipairs(root.branches) do
+      if branch ~= walks[1] then
+        local some = flags(members, branch)
+        for place = 1, #members do
+          good[place] = good[place] and some[place]
+        end
+      end
+    end
+  else
+    good = flags(members, root)
+  end
+  for place, member in ipairs(members) do
+    if good[place] then
+      result[#result + 1] = member
+    end
+  end
+  return result
+end
+
 local function confirmed(source, row)
   if source.kind == 'K' then
     return source.has[row.key]
+  elseif source.kind == 'T' then
+    return text_holds(source, row[source.index.field])
   end
   if source.index then
     -- The canonical key alone: 1.x's spelling of one value may be ours of another.
@@ -145,4 +311,60 @@ local function confirmed(source, row)
     end
   end
   return source.kind == 'A'
+end
+
+-- A row as confirmed() wants it; nil when nothing is stored under the key.
+local function row_under(key, tree)
+  local row = read_row(key, tree.schema)
+  row.key = key
+  if #tree.indexed > 0 or redis.call('EXISTS', key) == 1 then
+    return row
+  end
+end
+
+-- The keys of the rows that satisfy a tree; nil when they are too many.
+local function keys_of(tree)
+  if not index_sources(tree.schema, tree) then
+    return nil
+  end
+  local found, had, looked = {}, {}, 0
+  local walks = driver(tree.root)
+  local walk = new_walk(walks, '', CHUNK)
+  while walk.number <= #walks do
+    local members, cost = next_chunk(walk)
+    looked = looked + math.max(cost, 7 * #members)
+    for _, member in ipairs(filtered(tree.root, walks, members)) do
+      local row = not had[member] and row_under(member, tree)
+      had[member] = true
+      if row and confirmed(tree.root, row) then
+        found[#found + 1] = member
+      end
+    end
+    if #found > MOST_RELATED or (looked + tested >= MOST_LOOKED and walk.number <= #walks) then
+      return nil
+    end
+  end
+  return found
+end
+
+index_sources = function(schema, tree)
+  tree = tree or whole
+  tree.schema = schema
+  for place, source in ipairs(tree.indexed) do
+    source.index = schema[place]
+    if source.kind == 'R' then
+      local others = keys_of(source.others)
+      if not others then
+        return false
+      end
+      -- Cursors name the set, as other rows may satisfy the tree when it is asked again.
+      source.kind, source.by_name, source.own = 'S', true, {source.index}
+      table.sort(others)
+      for number, other in ipairs(others) do
+        source.keys[number] = source.index.base .. ':' .. string.sub(other, source.strip + 1)
+        source.has[source.keys[number]] = true
+      end
+    end
+  end
+  return true
 end

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -54,13 +54,37 @@ class Related:
     Attributes:
         field: the relationship.
         where: what the related row must satisfy.
+        nested: whether the script that finds the rows finds the related ones too, and confirms both.
     """
 
     field: Any
-    where: Where
+    where: AllOf
+    nested: bool = False
 
 
-Where: TypeAlias = Condition | AllOf | AnyOf | Not | Related
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a field's `filter_query` is asked for; resolved before a query is planned.
+
+    Attributes:
+        field: the field.
+        keywords: the keywords of the filter that are its own.
+        model: the model class.
+    """
+
+    field: Any
+    keywords: dict[str, Any]
+    model: Any
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """The row's key must be one of some, apart from a store's own prefix."""
+
+    keys: frozenset[str]
+
+
+Where: TypeAlias = Condition | AllOf | AnyOf | Not | Related | Asked | OneOf
 
 
 def conditions(where: Where) -> Iterator[Condition]:
@@ -69,7 +93,7 @@ def conditions(where: Where) -> Iterator[Condition]:
         yield where
     elif isinstance(where, Not):
         yield from conditions(where.branch)
-    elif not isinstance(where, Related):
+    elif isinstance(where, AllOf | AnyOf):
         for branch in where.branches:
             yield from conditions(branch)
 
@@ -84,6 +108,8 @@ class Wanted:
         limit: the most rows to return; None for all.
         values: the names to return as dictionaries; None for instances.
         prefetch: the relationships whose rows are loaded too.
+        computed: a function of a row to sort by after loading, and whether the order descends.
+        tracks: whether a model that notes reads notes these.
     """
 
     where: AllOf = AllOf()
@@ -91,3 +117,5 @@ class Wanted:
     limit: int | None = None
     values: tuple[str, ...] | None = None
     prefetch: tuple[str, ...] = ()
+    computed: tuple[Callable[[Any], Any], bool] | None = None
+    tracks: bool = True

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from popoto import clock
@@ -18,10 +19,11 @@ PREFIX: Final = "stream"
 
 
 class EventStreamMixin:
-    """Appends an entry to `stream:<name>` with each save and delete; put it before Model in the bases.
+    """Appends an entry to `stream:<name>` with each save, increment and delete; put it before Model in the bases.
 
     An entry has the text fields `model`, `pk` (the row's key), `op` (create, update or delete, as the server saw it),
-    `ts` (Unix seconds), `changed_fields` (the `update_fields` of the save, joined by commas) and the metadata fields.
+    `ts` (Unix seconds), `changed_fields` (the `update_fields` of the save, joined by commas, or the field that was
+    added to) and the metadata fields.
     It is part of the atomic step: the row and its entry are written together or not at all, in one round trip.
 
     Attributes:
@@ -61,6 +63,17 @@ class EventStreamMixin:
         return getattr(self, name)
 
     def _extra_commands(self, key: str, prefix: str, names: Sequence[str]) -> Sequence[Extra]:
+        inherited: Sequence[Extra] = super()._extra_commands(key, prefix, names)  # type: ignore[misc]
+        return (*inherited, self._event(key, prefix, names))
+
+    def _increment_commands(self, key: str, prefix: str, name: str, total: Any) -> Sequence[Extra]:
+        inherited: Sequence[Extra] = super()._increment_commands(key, prefix, name, total)  # type: ignore[misc]
+        return (*inherited, self._event(key, prefix, (name,), {name: total}))
+
+    def _event(
+        self, key: str, prefix: str, names: Sequence[str], sums: Mapping[str, Any] = MappingProxyType({})
+    ) -> Extra:
+        """The command that appends an entry; a sum that is None is filled in where it is made."""
         entry: dict[str, str | bytes] = {
             "model": self._meta.model_name,
             "pk": key.encode("utf-8", "surrogateescape"),
@@ -69,9 +82,9 @@ class EventStreamMixin:
             "changed_fields": ",".join(names),
         }
         for name in self._stream_metadata_fields:
-            value = self._value(name)
+            value = sums[name] if name in sums else self._value(name)
             entry[name] = value if isinstance(value, bytes) else "" if value is None else text(value)
         command = xadd(prefix + self.stream_key(), entry, most=self._stream_max_length)
-        op_at = len(command.argv) - 2 * len(entry) + 2 * (list(entry).index("op") + 1)
-        inherited: Sequence[Extra] = super()._extra_commands(key, prefix, names)  # type: ignore[misc]
-        return (*inherited, Extra(command, op_at))
+        values_at = {name: len(command.argv) - 2 * (len(entry) - place) + 2 for place, name in enumerate(entry)}
+        unknown = [name for name, total in sums.items() if total is None and name in entry]
+        return Extra(command, values_at["op"], values_at[unknown[0]] if unknown else 0)

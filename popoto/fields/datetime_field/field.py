@@ -32,7 +32,8 @@ class DatetimeField(Field[datetime]):
         self.auto_now_add = auto_now_add
         self.auto_now = auto_now
         super().__init__(options.pop("type", datetime), **options)
-        self.renews = auto_now or auto_now_add
+        own = type(self).format_value_pre_save is not DatetimeField.format_value_pre_save
+        self.renews = auto_now or auto_now_add or own
 
     def format_value_pre_save(self, value: Any, skip_auto_now: bool = False) -> Any:
         if (self.auto_now and not skip_auto_now) or (self.auto_now_add and value is None):

@@ -56,7 +56,6 @@ class DecayingSortedField(SortedField[float]):
     """
 
     types: ClassVar[tuple[Any, ...]] = (float,)
-    renews = True
     decays = True
 
     def __init__(

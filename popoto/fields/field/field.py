@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Self, overload
 
 from popoto.encoding import decoder, encoder
 from popoto.exceptions import ModelException
-from popoto.fields.companions import Companion
+from popoto.fields.companions import Action, Companion
 from popoto.fields.conversion import convert
 from popoto.fields.expressions import Expression
+from popoto.fields.field.hooks import Hooks
 from popoto.fields.lookups import PLAIN, Lookup, set_lookups
 from popoto.fields.signals import Signal
 from popoto.fields.sources import Index, Match
@@ -45,7 +46,7 @@ def is_nan(value: Any) -> bool:
     return value.is_nan() if isinstance(value, Decimal) else isinstance(value, float) and math.isnan(value)
 
 
-class Field(Generic[T]):
+class Field(Hooks, Generic[T]):
     """An attribute that is stored in the model's hash.
 
     Args:
@@ -67,14 +68,16 @@ class Field(Generic[T]):
     """Whether the value is part of the row's key."""
     auto: bool = False
     """Whether a missing value is generated."""
-    renews: bool = False
-    """Whether `format_value_pre_save` may change the value."""
     apart: bool = False
     """Whether the value is kept beside the row's hash, in a list `key::name` that is read with the row."""
     decays: bool = False
     """Whether the value is a moment since which a row has decayed, so that rankings and `touch()` take the field."""
     resonates: bool = False
     """Whether rows have cycles and pressure beside the value."""
+    tied_from: float = math.inf
+    """From which score on, by its size, values that differ may share one."""
+    summed: bool = True
+    """Whether a number may be added to the stored value; a field whose value is moved otherwise says no."""
     nothing: ClassVar[Any] = None
     """The value that None stands for."""
 
@@ -198,7 +201,7 @@ class Field(Generic[T]):
         """The value of a new instance that was given none."""
         if callable(self.default):
             return self.default()
-        if isinstance(self.default, list | dict | set):
+        if isinstance(self.default, list | dict | set | tuple):
             return deepcopy(self.default)
         return self.default
 
@@ -235,13 +238,14 @@ class Field(Generic[T]):
         """
         return None if value is None else self.convert(value)
 
+    def text_of(self, instance: Any) -> str:
+        """The instance's value as text for those who index it; "" for None."""
+        value = getattr(instance, self.name)
+        return "" if value is None else str(value)
+
     def compared(self, instance: Any) -> Any:
         """The instance's value as lookups compare it."""
         return getattr(instance, self.name)
-
-    def format_value_pre_save(self, value: Any, skip_auto_now: bool = False) -> Any:
-        """The value as it is to be saved: the place where a field renews itself."""
-        return value
 
     # -- indexes
 
@@ -266,6 +270,29 @@ class Field(Generic[T]):
     def signals(self, model_name: str) -> Mapping[str, Signal]:
         """The numbers that the field offers to rankings, by the name that a ranking gives them."""
         return {}
+
+    def outcome_actions(self, outcome: str) -> Sequence[Action]:
+        """What the field does to its companion when a row's outcome is reported, for `ObservationProtocol`.
+
+        Each is `Action(companion, verb, words, when)`: the name of a companion that `companions` returns, a verb of its
+        fragment, and the words that the verb is told. They are one step with those of all other fields and mixins of
+        the row: first the actions of mixins, then those of fields in the order of their declaration, then, in the same
+        order, those that have a condition. `when=contradiction_convinced()` of `popoto.fields.outcomes` holds when a
+        confidence of the row is low after all signals: a field whose pressure a contradiction may discharge says
+        `Action(self.name, "resolve", words, when=contradiction_convinced())` for the outcome `contradicted`.
+        It is called at each use, so it may read `Defaults` and the clock.
+
+        Args:
+            outcome: one of `popoto.fields.outcomes.OUTCOMES`.
+        """
+        return ()
+
+    def doubt_actions(self, signal: float) -> Sequence[Action]:
+        """What the field does when a prediction about the row turned out badly wrong; `signal` is from 0 to 1."""
+        return ()
+
+    def acted(self, instance: Any, verb: str, reply: Any) -> None:
+        """Take over what an action did: its fragment's raw reply, None where its condition did not hold."""
 
     def make_lookups(self) -> dict[str, Lookup]:
         """What filters may ask, by the name behind the double underscore; "" is equality."""

@@ -87,7 +87,8 @@ class ListField(Field[list[Any]]):
     def companions(self, model_name: str) -> Sequence[Companion]:
         if not self.apart:
             return ()
-        return [Companion(CAPPED, self.name, (Store("L", "", f"::{self.name}"),), said=self._said)]
+        store = Store("L", "", f"::{self.name}")
+        return [Companion(CAPPED, self.name, (store,), follows=(self.name,), said=self._said)]
 
     def _said(self, instance: Any, change: Any) -> Sequence[bytes] | None:
         raw = change.apart.get(self.name)

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from popoto.exceptions import ModelException
 from popoto.fields.field import Field
@@ -18,6 +18,9 @@ from popoto.fields.sorted_field.lookups import LOOKUPS
 from popoto.fields.sources import Index
 from popoto.fields.variables import N
 from popoto.keys import field_tag
+
+# Doubles tell whole numbers apart below 2**53, microseconds below 2**32 seconds, and decimals nowhere.
+_TIED_FROM: Final[dict[Any, float]] = {int: 2.0**53, datetime: 2.0**32, Decimal: 0.0}
 
 
 class SortedField(Field[N]):
@@ -54,6 +57,7 @@ class SortedField(Field[N]):
             )
         options.pop("max_length", None)
         super().__init__(type, False, default, None, **options)
+        self.tied_from = _TIED_FROM.get(type, math.inf)
 
     def _from_sort_by(self, sort_by: Any, partition_by: Any) -> Any:
         if partition_by:

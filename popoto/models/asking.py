@@ -1,0 +1,184 @@
+"""What a query asks of the store: the plans behind its answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+
+from popoto.exceptions import QueryException
+from popoto.fields.expressions import Q
+from popoto.models import creating
+from popoto.models.arrangement import arranged
+from popoto.models.reading import by_keys, class_size, key_text, plain
+from popoto.queries import explain, parse, related, run
+from popoto.queries.explain import Explanation
+from popoto.queries.fetch import Wide
+from popoto.queries.finish import satisfies
+from popoto.queries.plan import Plan, equalities, plan
+from popoto.queries.where import Wanted
+from popoto.storage import Op, layout
+from popoto.storage.layouts import PLAIN
+
+if TYPE_CHECKING:
+    from popoto.models.key import DB_key
+    from popoto.models.model import Model
+
+M = TypeVar("M", bound="Model")
+
+
+class Asking(Generic[M]):
+    """What `Query` inherits: what is wanted, its plans, and the answer once there is one."""
+
+    def __init__(
+        self,
+        model: type[M],
+        wanted: Wanted | None = None,
+        given: dict[str, Any] | None = None,
+        also: tuple[Q, ...] = (),
+    ) -> None:
+        self._model = model
+        self._wanted = wanted or Wanted()
+        self._given = given or {}
+        self._also = also
+        self._answer: list[Any] | None = None
+        # The first rows, where only those were looked at so far.
+        self._first: list[Any] = []
+
+    def filter(self, *conditions: Q, **kwargs: Any) -> Self:
+        raise NotImplementedError
+
+    def _with(self, wanted: Wanted) -> Self:
+        return type(self)(self._model, wanted, self._given, self._also)
+
+    def _fresh(self) -> Self:
+        """The same query without its remembered answer, for a verb that writes."""
+        return self._with(replace(self._wanted, values=None, tracks=False))
+
+    async def _gathering(self, chunk: int) -> run.Gathering:
+        here = await layout()
+        planned = self._planned(await related.resolved(self._wanted))
+        planned = replace(planned, prefetch=related.loadable(self._model._meta, self._wanted.prefetch, here))
+        return run.Gathering(self._model._meta, planned, self._model._from_row, here, chunk)
+
+    async def _asked(self, work: Callable[[Plan], Op[Any]]) -> Any:
+        """Do something with the plan: related rows are found by the same script, or first where that cannot be."""
+        wanted = related.nested(self._model._meta, self._wanted, await layout())
+        try:
+            return await work(self._planned(await related.resolved(wanted)))
+        except Wide:
+            return await work(self._planned(await related.resolved(self._wanted)))
+
+    def _planned(self, wanted: Wanted | None = None) -> Plan:
+        meta = self._model._meta
+        if meta.abstract:
+            raise QueryException(f"{self._model.__name__} is abstract and has no rows: query its subclasses")
+        wanted = wanted or self._wanted
+        if wanted.order is None and meta.order_by is not None:
+            wanted = replace(wanted, order=parse.order(meta, meta.order_by))
+        if wanted.computed is not None:
+            # Which rows are the first is known when all are there.
+            wanted = replace(wanted, limit=None)
+        return plan(meta, wanted)
+
+    def _explained(self) -> Explanation:
+        """The plan on a store that is not a cluster."""
+        meta = self._model._meta
+        return explain.explained(meta, self._planned(related.nested(meta, self._wanted, PLAIN)))
+
+    async def _explaining(self) -> Explanation:
+        analyzed: Explanation = await self._asked(lambda planned: explain.analyzed(self._model._meta, planned))
+        return analyzed
+
+    async def _paged(self, gathering: run.Gathering, most: int | None) -> list[M]:
+        return await self._noted((await gathering.page())[:most])
+
+    async def _by_keys(self, redis_keys: Iterable[str | bytes], skip_none: bool) -> list[M | None]:
+        rows = await by_keys(self._model, redis_keys, skip_none)
+        await self._noted([row for row in rows if row is not None])
+        return rows
+
+    async def _noted(self, rows: list[M]) -> list[M]:
+        """The rows of an answer, noted as read where their model does that: the last step of every answer."""
+        noting = self._model._read(rows) if self._wanted.tracks else None
+        if noting is not None:
+            await noting
+        return rows
+
+    async def _fetching(self) -> list[Any]:
+        rows = await self._fetched()
+        names = self._wanted.values
+        return await self._noted(rows) if not names else [{name: plain(row, name) for name in names} for row in rows]
+
+    async def _fetched(self) -> list[M]:
+        return arranged(await self._asked(self._loading), self._wanted)
+
+    async def _loading(self, planned: Plan) -> list[Any]:
+        wanted, meta = planned.wanted, self._model._meta
+        # Rows that are dropped at the limit bring none with them.
+        whole = wanted.limit is None or wanted.order is None or planned.walk is not None
+        with_page = related.loadable(meta, wanted.prefetch, await layout()) if whole else ()
+        rows = await run.rows(meta, replace(planned, prefetch=with_page), self._model._from_row)
+        await creating.prefetch(self._model, rows, [name for name in wanted.prefetch if name not in with_page])
+        return rows
+
+    def _counting(self, kwargs: dict[str, Any]) -> Op[int]:
+        return (self.filter(**kwargs) if kwargs else self)._counted()
+
+    async def _counted(self) -> int:
+        if not self._wanted.where.branches:
+            total = await class_size(self._model)
+        else:
+            total = await self._asked(self._counted_by)
+        limit = self._wanted.limit
+        return total if limit is None else min(total, limit)
+
+    async def _counted_by(self, planned: Plan) -> int:
+        unlimited = replace(planned, wanted=replace(planned.wanted, limit=None, order=None), walk=None)
+        return await run.count(self._model._meta, unlimited, self._model._from_row)
+
+    async def _one(self) -> M | None:
+        return await self._with(replace(self._wanted, tracks=False))._getting(None, None, {})
+
+    async def _by_key_values(self, values: dict[str, Any]) -> M | None:
+        """The row with just these key values: what `get` is asked for most."""
+        meta = self._model._meta
+        leaves = parse.leaves(meta, values)
+        equal = {name: value for leaf in leaves for name, value in equalities(leaf).items()}
+        for row in await by_keys(self._model, meta.row_keys(equal), skip_none=True):
+            if row is not None and all(satisfies(row, leaf) for leaf in leaves):
+                return row
+        return None
+
+    def _named_keys(self) -> list[str]:
+        """The keys that the row can have when every key value is given: the canonical one, then 1.x's spellings."""
+        meta = self._model._meta
+        equal = equalities(self._wanted.where)
+        return meta.row_keys(equal) if all(name in equal for name in meta.key_order) else []
+
+    async def _getting(
+        self, db_key: DB_key | str | None, redis_key: str | bytes | None, kwargs: dict[str, Any]
+    ) -> M | None:
+        key = key_text(self._model, db_key, redis_key)
+        meta = self._model._meta
+        alone = not (self._given or self._also or self._wanted.prefetch or meta.abstract)
+        if key is None and alone and kwargs.keys() == meta.key_field_names:
+            row = await self._by_key_values(kwargs)
+            return row if row is None else (await self._noted([row]))[0]
+        query = self.filter(**kwargs) if kwargs else self
+        names = query._wanted.prefetch
+        keys = [key] if key is not None else [] if names else query._named_keys()
+        if keys:
+            found = (await by_keys(self._model, keys, skip_none=True))[:1]
+            await creating.prefetch(self._model, found, names)
+            where = (await related.resolved(query._wanted)).where
+            rows = [row for row in found if row and satisfies(row, where)]
+        else:
+            rows = await query.filter(limit=2)._fetched()
+        if len(rows) > 1:
+            raise QueryException(
+                f"{self._model.__name__}: get({', '.join(query._given) or ''}) found more than one row; "
+                "narrow it, or use filter()"
+            )
+        await self._noted(rows)
+        return rows[0] if rows else None
