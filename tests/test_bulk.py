@@ -25,6 +25,7 @@ from popoto import (
     UniqueField,
     round_trips,
 )
+from popoto.exceptions import WrongType
 
 
 class Guest(Model):
@@ -46,6 +47,27 @@ def guests(count: int, first: int = 0) -> list[Guest]:
 
 def rows(plain: Any, name: str = "Guest") -> list[str]:
     return sorted(key.decode() for key in keyspace(plain) if key.startswith(f"{name}:".encode()))
+
+
+def test_a_row_whose_key_is_of_another_type_stops_none_of_its_neighbours(store: Any, plain: Any):
+    plain.sadd("Guest:g1", "x")
+    with pytest.raises(WrongType) as caught:
+        Guest.bulk_create(guests(4))
+    assert [key for key in rows(plain) if plain.type(key) == b"hash"] == ["Guest:g0", "Guest:g2", "Guest:g3"]
+    assert str(caught.value).startswith("WRONGTYPE Operation against a key holding the wrong kind of value")
+    plain.delete("Guest:g1")
+    assert stray_entries(plain, Guest) == []
+
+
+def test_batches_beyond_one_run_of_a_script_keep_their_order(store: Any, plain: Any):
+    made = guests(300)
+    made[7].email = made[299].email = "e200"
+    with round_trips() as trips, pytest.raises(ModelException) as caught:
+        Guest.bulk_create(made)
+    assert len(rows(plain)) == 298
+    assert trips == 1
+    assert sorted(caught.value.failures) == [200, 299]  # type: ignore[attr-defined]
+    assert stray_entries(plain, Guest) == []
 
 
 def test_bulk_create_writes_rows_with_their_indexes_in_one_round_trip_a_batch(store: Any, plain: Any):

@@ -4,7 +4,8 @@
 -- take()             the next argument
 -- take_schema()      the indexes: their number; of each kind (S, U, Z or G), base key, field, code, the key of its list
 --                    of values or '', number of partitions, and of each partition field and code
--- read_row(key, schema)     the fields that the indexes and schema.companions need, by name; false where one is missing
+-- read_row(key, schema)     the fields that the indexes and schema.companions need, and those of schema.more, by name;
+--                           false where one is missing
 -- text_of(field, code, row) the escaped part of a field's value, and the one that 1.x used
 -- entry_keys(index, row)    the key of the row's entry, and the one that 1.x used; nil where it has none
 -- read_tokens(text), write_tokens(tokens)  the receipt: texts of values that bytes do not tell, kept in `$idx`
@@ -78,6 +79,9 @@ local function needed_fields(schema)
     for _, name in ipairs(one.fields) do
       need(name)
     end
+  end
+  for _, name in ipairs(schema.more or {}) do
+    need(name)
   end
   need(RECEIPT)
   return names

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from popoto.exceptions import BackendError, EmbeddingError, ModelException
@@ -44,7 +45,7 @@ async def create(model: type[M], instances: list[M], batch_size: int) -> list[M]
     twice = [key for key, times in Counter(instance.pk for instance in instances).items() if times > 1]
     if twice:
         raise ModelException(f"{model.__name__} {twice[0]!r} is in the batch twice: nothing was written")
-    await _in_batches(model, "bulk_create", instances, batch_size, save)
+    await _in_batches(model, "bulk_create", instances, batch_size, partial(save, is_checked=True))
     return instances
 
 
@@ -75,7 +76,7 @@ async def update(model: type[M], instances: list[M], updates: dict[str, Any], ba
         owned = {name: deepcopy(value) for name, value in values.items() if isinstance(value, MUTABLE)}
         instance.__dict__.update(values | owned)
     _check(model, instances)
-    await _in_batches(model, "bulk_update", instances, batch_size, save)
+    await _in_batches(model, "bulk_update", instances, batch_size, partial(save, is_checked=True))
     return len(instances)
 
 

@@ -56,6 +56,9 @@ class Change:
     prepared: dict[str, Any] = field(default_factory=dict)
 
 
+_QUESTIONED: Final = (object, None)
+
+
 def shown(value: Any) -> str:
     """A value as an error names it, no longer than a line."""
     text = " ".join(repr(value).split("\n"))
@@ -105,15 +108,25 @@ def check_all(instance: Model, names: Iterable[str], *, null_check: bool = True)
         ModelException: for the first that may not be stored.
     """
     model, values = type(instance), instance.__dict__
+    fields, unquestioned = model._meta.fields, model._meta.unquestioned
     for name in names:
         if name in values:
-            values[name] = checked(model, model._meta.fields[name], values[name], null_check=null_check)
+            value = values[name]
+            kind, most = unquestioned.get(name, _QUESTIONED)
+            if type(value) is not kind or (most is not None and len(value) > most):
+                values[name] = checked(model, fields[name], value, null_check=null_check)
 
 
 def prepared(
-    instance: Model, *, names: Iterable[str] | None, skip_auto_now: bool, migrate_key: bool, mode: Mode | None = None
+    instance: Model,
+    *,
+    names: Iterable[str] | None,
+    skip_auto_now: bool,
+    migrate_key: bool,
+    mode: Mode | None = None,
+    is_checked: bool = False,
 ) -> Change:
-    """The change that saving an instance makes.
+    """The change that saving an instance makes; of values that are checked already only the renewed are looked at.
 
     Raises:
         ModelException: when a value may not be stored.
@@ -126,7 +139,7 @@ def prepared(
         if one.name in chosen or instance._redis_key is None:
             before = getattr(instance, one.name)
             instance.__dict__[one.name] = one.format_value_pre_save(before, skip_auto_now=skip_auto_now)
-    check_all(instance, chosen)
+    check_all(instance, [one.name for one in meta.renewing] if is_checked else chosen)
     stored = instance._redis_key
     if stored is None:
         if names is not None:

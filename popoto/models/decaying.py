@@ -13,7 +13,7 @@ from popoto.models.acting import act
 from popoto.models.change import KEEP, Change
 from popoto.models.incrementing import version_increment
 from popoto.models.writing import refused, save_call, settle
-from popoto.storage import Call, Op, ask, layout
+from popoto.storage import Op, ask, layout
 
 if TYPE_CHECKING:
     from popoto.models.model import Model
@@ -143,9 +143,9 @@ async def _touch(instance: Model, name: str) -> float:
     change = Change("update", key, increments=version, expiry=KEEP)
     change.values[name], change.scores[name] = field.encode(moment), moment
     keyspace = instance._meta.keyspace(await layout())
-    call = save_call(change, keyspace)
+    call = save_call(change, keyspace, script=keyspace.scripts.increment)
     try:
-        sums = await ask(Call(keyspace.scripts.increment, call.keys, call.args))
+        sums = await ask(call)
     except ReplyError as error:
         refused(error, instance, change)
     instance._raw.update(zip(version, sums, strict=True))

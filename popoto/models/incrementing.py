@@ -10,7 +10,7 @@ from popoto.exceptions import ModelException, ReplyError
 from popoto.models import hooks
 from popoto.models.change import KEEP, Change, checked, shown
 from popoto.models.writing import key_bytes, refused, save_call
-from popoto.storage import Call, ask, layout
+from popoto.storage import ask, layout
 from popoto.storage.commands.hashes import hget
 
 if TYPE_CHECKING:
@@ -61,9 +61,9 @@ async def increment(instance: Model, name: str, delta: Any) -> Any:
         change = Change(
             "update", key, increments={name: (field.code, repr(step)), **version_increment(instance)}, expiry=KEEP
         )
-        call = save_call(change, keyspace, hooks.incrementing(instance, change, field, None, keyspace.prefix))
+        extras = hooks.incrementing(instance, change, field, None, keyspace.prefix)
         try:
-            raw, *version = await ask(Call(keyspace.scripts.increment, call.keys, call.args))
+            raw, *version = await ask(save_call(change, keyspace, extras, keyspace.scripts.increment))
         except ReplyError as error:
             if error.code != "INEXACT":
                 refused(error, instance, change)
@@ -73,9 +73,9 @@ async def increment(instance: Model, name: str, delta: Any) -> Any:
     # another has changed it meanwhile.
     for _ in range(MOST_TRIES):
         change, total = _computed(instance, field, before, step)
-        call = save_call(change, keyspace, hooks.incrementing(instance, change, field, total, keyspace.prefix))
+        extras = hooks.incrementing(instance, change, field, total, keyspace.prefix)
         try:
-            version = await ask(Call(keyspace.scripts.increment, call.keys, call.args))
+            version = await ask(save_call(change, keyspace, extras, keyspace.scripts.increment))
         except ReplyError as error:
             if error.code != "STALE":
                 refused(error, instance, change)

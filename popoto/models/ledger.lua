@@ -6,7 +6,17 @@
 --
 -- note(ledger, receipts, key, at, row, schema)   remember a row that will expire
 -- forget(ledger, receipts, key)                  remember it no more
+-- is_ledgered(ledger, receipts)                  whether any row is remembered; a script looks once, most models have none
 -- reap(ledger, receipts, class_set, now, most)   remove the entries of rows that have expired; how many it looked at
+local ledgered
+
+local function is_ledgered(ledger, receipts)
+  if ledgered == nil then
+    ledgered = redis.call('EXISTS', ledger, receipts) > 0
+  end
+  return ledgered
+end
+
 local function note(ledger, receipts, key, at, row, schema)
   local entries = {}
   local function add(entry)
@@ -34,6 +44,7 @@ local function note(ledger, receipts, key, at, row, schema)
   end
   redis.call('HSET', receipts, key, table.concat(entries))
   redis.call('ZADD', ledger, string.format('%.17g', at), key)
+  ledgered = true
 end
 
 local function forget(ledger, receipts, key)

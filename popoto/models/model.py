@@ -134,8 +134,9 @@ class Model(Many, Upkeep, Decaying, AsDictionary, metaclass=ModelBase):
         """An instance over a row's bytes, each decoded when it is first looked at."""
         instance = cls.__new__(cls)
         # A packed page has False for a field that the hash lacks.
-        raw = {name: value for name, value in zip(names, values, strict=True) if isinstance(value, bytes)}
-        instance.__dict__.update(_redis_key=key, _raw=raw)
+        state = instance.__dict__
+        state["_redis_key"] = key
+        state["_raw"] = {name: value for name, value in zip(names, values, strict=True) if type(value) is bytes}
         return instance
 
     def _stored_value(self, field: Field[Any]) -> Any:

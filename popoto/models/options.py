@@ -17,9 +17,9 @@ from popoto.fields.recall_proposal import proposals
 from popoto.fields.signals import Signal
 from popoto.fields.sources import TEXT_CODES, Index
 from popoto.keys import CLASS_SET, COMPOSITE, EXPIRY_LEDGER, EXPIRY_RECEIPTS, is_respelled, part, spellings
-from popoto.models.scripts import RowScripts, row_scripts
+from popoto.models.scripts import RowScripts, row_scripts, schema_text
 from popoto.storage import Layout
-from popoto.storage.steps import Arg
+from popoto.storage.steps import Arg, arguments
 
 META_OPTIONS: Final = ("order_by", "ttl", "indexes", "abstract", "connection", "hash_tag", "version_field")
 _PLAIN_OPTIONS: Final = (
@@ -49,7 +49,7 @@ class Keyspace:
     ledger: bytes
     receipts: bytes
     schema: tuple[bytes, ...]
-    companions: tuple[bytes | str | int | float, ...]
+    companions: tuple[bytes, ...]
     scripts: RowScripts
     key_order: tuple[str, ...]
 
@@ -82,6 +82,14 @@ class Options:
         # What lies elsewhere first: others may look whether it has changed.
         preparing = (field for field in self.field_list if field.prepares)
         self.preparing = tuple(sorted(preparing, key=lambda field: not field.elsewhere))
+        # Fields whose values of just this type may all be stored, up to a length.
+        self.unquestioned = {
+            name: (field.settled_type, field.max_length if field.settled_type is str else None)
+            for name, field in self.fields.items()
+            if field.settled_type in (str, int, bool)
+            and type(field).complaint is Field.complaint
+            and not field.validates
+        }
         self.hooked = tuple(field for field in self.field_list if field.hooked)
         self.model: Any = None
         self.key_field_names = {name for name, field in self.fields.items() if field.key}
@@ -105,6 +113,7 @@ class Options:
         self.version_field: str | None = meta.get("version_field")
         self.declared = {name: meta[name] for name in _INHERITED if name in meta}
         self._keyspaces: dict[Layout, Keyspace] = {}
+        self._nearest: tuple[Layout | None, Keyspace | None] = (None, None)
         for name, kind, words in _PLAIN_OPTIONS:
             if not isinstance(meta.get(name), kind | None):
                 raise ModelException(f"{model_name}.Meta.{name}={meta[name]!r} must be {words}")
@@ -128,7 +137,10 @@ class Options:
         """Note what fields and mixins keep beside the rows, and what they offer to rankings."""
         self.companions = self._kept(companions, observed=observed)
         self.scripts = row_scripts(
-            (one.fragment for one in self.companions), composites=bool(self.indexes), lists=bool(self.listed)
+            (one.fragment for one in self.companions),
+            composites=bool(self.indexes),
+            lists=bool(self.listed),
+            schema=schema_text(self.db_class_set_key, self.schema_words("", self.row_indexes)),
         )
         self.signals: dict[str, Signal] = dict(signals)
         for field in self.field_list:
@@ -253,15 +265,20 @@ class Options:
 
     def keyspace(self, layout: Layout) -> Keyspace:
         """The model's keys on a store with this layout."""
+        known, found = self._nearest
+        # Most programs have one layout, and comparing it takes longer than finding it.
+        if known is layout and found is not None:
+            return found
         found = self._keyspaces.get(layout)
         if found is None:
             prefix = layout.prefix(self.hash_tag)
             names = (CLASS_SET, EXPIRY_LEDGER, EXPIRY_RECEIPTS)
             class_set, ledger, receipts = (f"{prefix}{name}:{self.model_name}".encode() for name in names)
             schema = self.schema_words(prefix, self.row_indexes)
-            companions = tuple(self.companion_words(prefix))
+            companions = arguments(self.companion_words(prefix))
             found = Keyspace(prefix, class_set, ledger, receipts, schema, companions, self.scripts, self.key_order)
             self._keyspaces[layout] = found
+        self._nearest = layout, found
         return found
 
     def schema_words(self, prefix: str, indexes: Iterable[Index]) -> tuple[bytes, ...]:

@@ -17,7 +17,7 @@ from popoto.models.incrementing import MOST_TRIES
 from popoto.models.options import Keyspace
 from popoto.models.reading import own_key
 from popoto.models.writing import key_bytes, made_ready, save_call
-from popoto.storage import Call, ask_all, layout
+from popoto.storage import ask_all, layout
 from popoto.storage.commands.hashes import hmget
 
 if TYPE_CHECKING:
@@ -60,8 +60,7 @@ async def _write(model: type[Model], keyspace: Keyspace, pattern: Change, batch:
     pending = batch
     for _ in range(MOST_TRIES):
         changes = await _placed(model, keyspace, pattern, pending, moved)
-        saves = [save_call(change, keyspace) for change in changes]
-        calls = [Call(keyspace.scripts.increment, save.keys, save.args) for save in saves]
+        calls = [save_call(change, keyspace, script=keyspace.scripts.increment) for change in changes]
         replies = await ask_all(calls, errors="return")
         found = {key: reply for key, reply in zip(pending, replies, strict=True) if isinstance(reply, ReplyError)}
         pending = [key for key, error in found.items() if error.code == "STALE"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from popoto import clock
 from popoto.exceptions import ModelException, ReplyError, StaleObjectError
@@ -13,7 +13,7 @@ from popoto.models.change import Change, check_all, encoded, prepared, shown
 from popoto.models.extras import Extra
 from popoto.models.extras import words as extra_words
 from popoto.models.options import Keyspace
-from popoto.storage import Call, Layout, ask, layout
+from popoto.storage import Call, Layout, Script, ask, layout
 from popoto.storage.steps import Arg
 
 if TYPE_CHECKING:
@@ -42,33 +42,40 @@ def delete_call(
 ) -> Call[int]:
     """The call that deletes a row: the one under the key, or one of these key values under an older spelling."""
     keys = [key, keyspace.class_set, keyspace.ledger, keyspace.receipts, *older]
-    words: list[Arg] = [present(), len(values)]
+    words: list[Arg] = [b"%d" % present(), b"%d" % len(values)]
     for name, value in values.items():
         words += (name, value)
-    words += (*keyspace.schema, *keyspace.companions, *extra_words(extras))
-    return Call(keyspace.scripts.delete, keys, words)
+    words += (*keyspace.companions, *(extra_words(extras) or (b"0",)))
+    return Call.of_row(keyspace.scripts.delete, keys, keyspace.schema, words)
 
 
-def save_call(change: Change, keyspace: Keyspace, extras: Iterable[Extra] = ()) -> Call[int]:
-    """The call that makes a change."""
+def save_call(
+    change: Change, keyspace: Keyspace, extras: Iterable[Extra] = (), script: Script[Any] | None = None
+) -> Call[Any]:
+    """The call that makes a change; of its script another form may be asked for."""
     keys = [key_bytes(keyspace.prefix + change.key), keyspace.class_set, keyspace.ledger, keyspace.receipts]
     others = change.older if change.former is None else (change.former, *change.older)
     keys += [key_bytes(keyspace.prefix + key) for key in others]
-    words: list[Arg] = [present(), change.mode, *change.expiry]
     identity = keyspace.key_order if change.older else ()
-    words += [len(identity), *identity]
-    for group in (change.values, {name: str(score) for name, score in change.scores.items()}, change.tokens):
-        words.append(len(group))
-        for name, value in group.items():
-            words += (name, value)
-    words.append(len(change.expected))
+    words: list[Arg] = [b"%d" % present(), change.mode, *change.expiry, b"%d" % len(identity), *identity]
+    words.append(b"%d" % len(change.values))
+    for name, raw in change.values.items():
+        words += (name, raw)
+    words.append(b"%d" % len(change.scores))
+    for name, score in change.scores.items():
+        words += (name, str(score))
+    words.append(b"%d" % len(change.tokens))
+    for name, text in change.tokens.items():
+        words += (name, text)
+    words.append(b"%d" % len(change.expected))
     for name, known in change.expected.items():
         words += (name, known or b"")
-    words.append(len(change.increments))
+    words.append(b"%d" % len(change.increments))
     for name, increment in change.increments.items():
         words += (name, *increment)
     companions = keyspace.companions if change.companions is None else change.companions
-    return Call(keyspace.scripts.save, keys, [*words, *keyspace.schema, *companions, *extra_words(extras)])
+    words += (*companions, *(extra_words(extras) or (b"0",)))
+    return Call.of_row(script or keyspace.scripts.save, keys, keyspace.schema, words)
 
 
 async def save(
@@ -78,8 +85,9 @@ async def save(
     skip_auto_now: bool = False,
     update_fields: Iterable[str] | None = None,
     migrate_key: bool = False,
+    is_checked: bool = False,
 ) -> int | bool:
-    """Save an instance: check, change, write, settle."""
+    """Save an instance: check, change, write, settle; what is checked already is not again."""
     if update_fields is not None and not (names := _known(instance, update_fields)):
         return 0
     if not instance._admitted():
@@ -92,6 +100,7 @@ async def save(
             names=None if update_fields is None else names,
             skip_auto_now=skip_auto_now,
             migrate_key=migrate_key,
+            is_checked=is_checked,
         )
         partial = () if update_fields is None else names
         extras = hooks.saving(instance, change, keyspace.prefix, partial, ignore_errors=ignore_errors)
@@ -100,11 +109,12 @@ async def save(
             raise
         logger.error("not saved: %s", error)
         return False
-    await made_ready(type(instance), instance, change)
+    if instance._meta.preparing:
+        await made_ready(type(instance), instance, change)
     told(instance, change, keyspace)
     call = save_call(change, keyspace, extras)
     try:
-        created = await ask(call)
+        created: int = await ask(call)
     except ReplyError as error:
         refused(error, instance, change)
     settle(instance, change)

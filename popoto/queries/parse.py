@@ -44,9 +44,12 @@ def leaves(schema: Schema, keywords: Mapping[str, Any]) -> list[Where]:
         if field.searches:
             found += _asked(schema, field, rest)
             continue
+        # What is a field's own name is no part of another's.
+        mine = {n: v for n, v in rest.items() if n == field.name or n not in schema.fields}
+        if not mine:
+            continue
         try:
-            # What is a field's own name is no part of another's.
-            gathered = field.gathered({n: v for n, v in rest.items() if n == field.name or n not in schema.fields})
+            gathered = field.gathered(mine)
         except ValueError as error:
             raise QueryException(f"{schema.model_name}.{field.name} {error}") from error
         if gathered is not None:

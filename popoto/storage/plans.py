@@ -127,20 +127,20 @@ class Running:
         self.request: Request | None = None
         self.result: Any = None
         self.error: BaseException | None = None
-        self.advance(lambda: plan.send(None))
+        self.advance(plan.send, None)
 
     def reply(self, value: Any) -> None:
         """Give the plan what it waits for."""
-        self.advance(lambda: self._plan.send(value))
+        self.advance(self._plan.send, value)
 
     def fail(self, error: BaseException) -> None:
         """Raise an error where the plan waits."""
-        self.advance(lambda: self._plan.throw(error))
+        self.advance(self._plan.throw, error)
 
-    def advance(self, step: Callable[[], Request]) -> None:
+    def advance(self, step: Callable[[Any], Request], value: Any) -> None:
         self.request = None
         try:
-            request = step()
+            request = step(value)
         except StopIteration as stop:
             self.result = stop.value
         except BaseException as error:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any, Final, TypeVar
 
 from popoto.exceptions import CapabilityError, OutcomeUnknown, ReplyError, TimedOut, Unavailable
 from popoto.storage import capabilities, slots
 from popoto.storage.capabilities import Info
 from popoto.storage.counting import count_round_trip
+from popoto.storage.errors import reply_error
 from popoto.storage.protocol import AsyncSubscription, AsyncWire, Subscription, Wire
 from popoto.storage.scripts import Script
 from popoto.storage.steps import Applied, Batch, Call, Command, Raw, Refused, Reply, Step, Txn, needed
@@ -22,6 +23,8 @@ def _txn_reply(raw: Raw) -> tuple[int, Any]:
     return int(raw[0]), raw[1]
 
 
+# A command of so many bytes takes a server a few milliseconds at most.
+_MOST_BYTES: Final = 65_536
 TXN: Final = Script("popoto.txn", "popoto.storage", "txn.lua", shape=_txn_reply, writes=True)
 
 
@@ -33,6 +36,8 @@ def check(batch: Batch, info: Info, *, one_slot: bool) -> None:
         CrossSlot: naming two keys.
     """
     for step in batch:
+        if type(step) is not Txn and (not step.needs or step.needs in info.capabilities):
+            continue
         missing = needed(step) - info.capabilities
         if missing:
             raise CapabilityError(
@@ -63,8 +68,9 @@ def exchange(batch: Batch, known: set[bytes]) -> Generator[Flush, list[Raw], lis
 
 def _flush(batch: Batch, lowering: _Lowering) -> Generator[Flush, list[Raw], list[Reply]]:
     flush = lowering.argvs, [key for step in batch for key in step.keys]
-    if any(step.writes for step in batch):
-        return lowering.replies((yield flush))
+    for step in batch:
+        if step.writes:
+            return lowering.replies((yield flush))
     # What only reads may be asked twice, and its lost reply changed nothing.
     try:
         return lowering.replies((yield flush))
@@ -88,18 +94,66 @@ class _Lowering:
     def __init__(self, batch: Batch, known: set[bytes]) -> None:
         self.batch = batch
         self.argvs: list[tuple[bytes, ...]] = []
-        self.spans: list[tuple[int, int]] = []
+        # Of each step the places of its replies, and its own place in the one reply to a run of several.
+        self.spans: list[tuple[int, int, int | None]] = []
         # Where other steps stand around a script, a forgotten one could only run after them, out of order: so its
         # first use brings its source. One script alone is sent by digest once known, and again in order if forgotten.
         alike = {step.script.sha if isinstance(step, Call) else b"" for step in batch}
         sent = known if len(alike) == 1 and b"" not in alike else set()
-        for step in batch:
+        for run in _runs(batch):
             start = len(self.argvs)
-            self.argvs += lowered(step, sent)
-            self.spans.append((start, len(self.argvs)))
+            if len(run) == 1:
+                self.argvs += lowered(run[0], sent)
+                self.spans.append((start, len(self.argvs), None))
+            else:
+                self.argvs.append(_merged(run, sent))
+                self.spans += [(start, start + 1, place) for place in range(len(run))]
 
     def replies(self, raw: Sequence[Raw]) -> list[Reply]:
-        return [_reply(step, raw[start:end]) for step, (start, end) in zip(self.batch, self.spans, strict=True)]
+        return [
+            _reply(step, raw[start:end] if place is None else [_own(raw[start], place)])
+            for step, (start, end, place) in zip(self.batch, self.spans, strict=True)
+        ]
+
+
+def _runs(batch: Batch) -> Iterator[list[Any]]:
+    """The steps in order, those together that one run of their script serves."""
+    run: list[Any] = []
+    script, shared, size = None, None, 0
+    for step in batch:
+        if not isinstance(step, Call) or step.script.rows == 1 or not step.shared:
+            if run:
+                yield run
+            run, script = [step], None
+            continue
+        length = sum([len(word) for word in step.args])
+        size += length
+        if step.script is script and step.shared is shared and len(run) < script.rows and size <= _MOST_BYTES:
+            run.append(step)
+            continue
+        if run:
+            yield run
+        run, script, shared, size = [step], step.script, step.shared, length
+    if run:
+        yield run
+
+
+def _merged(run: list[Call[Any]], sent: set[bytes]) -> tuple[bytes, ...]:
+    words = [*_head(run[0].script, sent), b"%d" % sum(len(call.keys) for call in run)]
+    for call in run:
+        words += call.keys
+    words.append(b"%d" % len(run))
+    for call in run:
+        words += call.args[1:]
+    return tuple(words)
+
+
+def _own(raw: Raw, place: int) -> Raw:
+    """One call's reply from that to a run of several."""
+    if isinstance(raw, ReplyError):
+        return raw
+    fine, reply = raw[place]
+    return reply if fine else reply_error(reply.decode("utf-8", "replace"))
 
 
 def lowered(step: Step, sent: set[bytes]) -> list[tuple[bytes, ...]]:
@@ -115,12 +169,15 @@ def lowered(step: Step, sent: set[bytes]) -> list[tuple[bytes, ...]]:
         if not step.guards:
             return [(b"MULTI",), *(command.argv for command in step.commands), (b"EXEC",)]
         step = _guarded(step)
-    sha = step.script.sha
-    head: tuple[bytes, ...] = (b"EVALSHA", sha)
-    if sha not in sent:
-        head = (b"EVAL", step.script.text.encode())
-        sent.add(sha)
-    return [(*head, str(len(step.keys)).encode(), *step.keys, *step.args)]
+    return [(*_head(step.script, sent), b"%d" % len(step.keys), *step.keys, *step.args)]
+
+
+def _head(script: Script[Any], sent: set[bytes]) -> tuple[bytes, bytes]:
+    sha = script.sha
+    if sha in sent:
+        return b"EVALSHA", sha
+    sent.add(sha)
+    return b"EVAL", script.text.encode()
 
 
 def _guarded(txn: Txn) -> Call[tuple[int, Any]]:
@@ -172,6 +229,16 @@ class _Described:
         if self._closed:
             raise Unavailable("this backend is closed: connect again")
 
+    def _ready(self, step: Step, info: Info) -> tuple[bytes, ...] | None:
+        """The command of a step that may go by itself; None where more has to be looked at."""
+        if self._one_slot or info.cluster or self._closed or (step.needs and step.needs not in info.capabilities):
+            return None
+        if type(step) is Command:
+            return step.argv if step.argv[0] != b"SCRIPT" else None
+        if type(step) is Call and step.script.sha in self._known:
+            return (b"EVALSHA", step.script.sha, b"%d" % len(step.keys), *step.keys, *step.args)
+        return None
+
     def _begin(self, batch: Batch, info: Info) -> Generator[Flush, list[Raw], list[Reply]]:
         self._check_open()
         check(batch, info, one_slot=self._one_slot or info.cluster)
@@ -194,16 +261,36 @@ class RespBackend(_Described):
     def execute(self, batch: Batch, /) -> list[Reply]:
         if not batch:
             return []
-        steps = self._begin(batch, self.info)
+        info = self.info
+        if len(batch) == 1 and (argv := self._ready(batch[0], info)) is not None:
+            return self._alone(batch, argv, info)
+        return self._whole(batch, info)
+
+    def _alone(self, batch: Batch, argv: tuple[bytes, ...], info: Info) -> list[Reply]:
+        """Run one step by the short way; what does not go smoothly goes on as in any batch."""
+        step = batch[0]
+        try:
+            raw = self.wire.send([argv], step.keys)
+        except (OutcomeUnknown, Unavailable) as error:
+            return self._whole(batch, info, error)
+        reply = _reply(step, raw)
+        return self._whole(batch, info, raw) if _forgotten(step, reply) else [reply]
+
+    def _whole(self, batch: Batch, info: Info, outcome: Exception | list[Raw] | None = None) -> list[Reply]:
+        """Run a batch; what came of its first flush may be known."""
+        steps = self._begin(batch, info)
         try:
             flush = next(steps)
             while True:
                 try:
-                    raw = self.wire.send(*flush)
+                    raw = self.wire.send(*flush) if outcome is None else outcome
+                    if isinstance(raw, Exception):
+                        raise raw
                 except (OutcomeUnknown, Unavailable) as error:
                     flush = steps.throw(error)
                 else:
                     flush = steps.send(raw)
+                outcome = None
         except StopIteration as stop:
             return list(stop.value)
 

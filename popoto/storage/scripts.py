@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from hashlib import sha1
 from importlib.resources import files
 from types import MappingProxyType
 from typing import Any, Generic, TypeAlias, TypeVar
 
 R_co = TypeVar("R_co", covariant=True)
-Pieces: TypeAlias = Mapping[str, Sequence[tuple[str, str]]]
-"""Files by the name of the line that they replace, each as package and file."""
+Pieces: TypeAlias = Mapping[str, Sequence[tuple[str, str] | str]]
+"""What replaces a line, by its name: files, each as package and file, and texts."""
 _INCLUDE = re.compile(r"^-- include: (\S+) (\S+)$", re.MULTILINE)
 _PIECES = re.compile(r"^-- pieces: (\w+)$", re.MULTILINE)
 
@@ -20,8 +21,8 @@ class Script(Generic[R_co]):
     """A `.lua` file: its text, its digest, and what a caller gets back.
 
     A line `-- include: package file.lua` is replaced with that file, the first time that it is named, so that one
-    prelude serves many scripts and fragments; a line `-- pieces: name` with the files that the script is made with
-    under that name.
+    prelude serves many scripts and fragments; a line `-- pieces: name` with the files and texts that the script is made
+    with under that name.
 
     Attributes:
         name: identifies the script to backends that bring an implementation of their own.
@@ -30,7 +31,8 @@ class Script(Generic[R_co]):
         shape: turns the raw reply into the canonical form.
         writes: whether it may change stored state.
         needs: the capability that it needs.
-        pieces: the files that it is made with.
+        pieces: the files and texts that it is made with.
+        rows: how many calls with the same `shared` words one run of it may serve.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Script(Generic[R_co]):
         needs: str = "lua",
         text: str | None = None,
         pieces: Pieces = MappingProxyType({}),
+        rows: int = 1,
     ) -> None:
         self.name = name
         self.package = package
@@ -52,6 +55,7 @@ class Script(Generic[R_co]):
         self.writes = writes
         self.needs = needs
         self.pieces = pieces
+        self.rows = rows
         self._text = text
         self._sha: bytes | None = None
 
@@ -76,8 +80,15 @@ def _source(package: str, file: str, pieces: Pieces, known: set[tuple[str, str]]
     if (package, file) in known:
         return ""
     known.add((package, file))
-    text = (files(package) / file).read_text(encoding="utf-8")
-    text = _PIECES.sub(
-        lambda found: "\n".join(f"-- include: {owner} {name}" for owner, name in pieces.get(found[1], ())), text
-    )
+    text = _read(package, file)
+    text = _PIECES.sub(lambda found: "\n".join(map(_piece, pieces.get(found[1], ()))), text)
     return _INCLUDE.sub(lambda found: _source(found[1], found[2], pieces, known), text)
+
+
+@cache
+def _read(package: str, file: str) -> str:
+    return (files(package) / file).read_text(encoding="utf-8")
+
+
+def _piece(piece: tuple[str, str] | str) -> str:
+    return piece if isinstance(piece, str) else f"-- include: {piece[0]} {piece[1]}"

@@ -32,7 +32,12 @@ def argument(value: Arg) -> bytes:
 def arguments(values: Iterable[Arg]) -> tuple[bytes, ...]:
     """The bytes of each value."""
     # Most are bytes already, and a call for each would be a tenth of a save.
-    return tuple([value if type(value) is bytes else argument(value) for value in values])
+    return tuple(
+        [
+            value if type(value) is bytes else value.encode() if type(value) is str else argument(value)
+            for value in values
+        ]
+    )
 
 
 class Command(Generic[R_co]):
@@ -68,14 +73,30 @@ class Command(Generic[R_co]):
 
 
 class Call(Generic[R_co]):
-    """One run of a named script: atomic, and one round trip like any command."""
+    """One run of a named script: atomic, and one round trip like any command.
 
-    __slots__ = ("args", "keys", "script")
+    Attributes:
+        keys, args: the script's KEYS and ARGV.
+        shared: what the script's text was made of, for backends that run no text. Of a script that takes `rows`,
+            neighbours with the very same are sent together: their number, then of each its number of keys and the rest.
+    """
+
+    __slots__ = ("args", "keys", "script", "shared")
 
     def __init__(self, script: Script[R_co], keys: Sequence[Arg] = (), args: Sequence[Arg] = ()) -> None:
         self.script = script
         self.keys = arguments(keys)
         self.args = arguments(args)
+        self.shared: tuple[bytes, ...] = ()
+
+    @classmethod
+    def of_row(
+        cls, script: Script[R_co], keys: Sequence[Arg], shared: tuple[bytes, ...], args: Sequence[Arg]
+    ) -> Call[R_co]:
+        """A call for one row, which may go together with its neighbours: those with the very same `shared`."""
+        call = cls(script, keys, (b"1", b"%d" % len(keys), *args))
+        call.shared = shared
+        return call
 
     @property
     def writes(self) -> bool:

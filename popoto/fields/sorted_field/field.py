@@ -91,6 +91,8 @@ class SortedField(Field[N]):
             return math.inf if value > 0 else -math.inf
 
     def complaint(self, value: Any, *, null_check: bool = True) -> str | None:
+        if type(value) is float and math.isfinite(value) and type(self).score is SortedField.score:
+            return None
         if is_nan(value):
             return "is not a number and has no place in the order: give a number"
         if value is not None:
