@@ -28,6 +28,8 @@ if TYPE_CHECKING:
         AutoKeyField,
         BooleanField,
         BytesField,
+        ConfidenceField,
+        CoOccurrenceField,
         DataFrameField,
         DateField,
         DatetimeField,
@@ -50,8 +52,13 @@ if TYPE_CHECKING:
         UniqueField,
         UniqueKeyField,
     )
+    from popoto.fields.access_tracker import AccessTrackerMixin
     from popoto.fields.constants import Defaults, InteractionWeight, TemporalPeriod
     from popoto.fields.expressions import CombinedExpression, Expression, Q
+    from popoto.fields.observation import ObservationProtocol
+    from popoto.fields.prediction_ledger import PredictionLedgerMixin
+    from popoto.fields.recall_proposal import RecallProposal
+    from popoto.fields.write_filter import WriteFilterMixin
     from popoto.models import DB_key, Model, ModelBase, Query
     from popoto.monitoring import enable_error_reporting
     from popoto.pubsub import Publisher, Subscriber
@@ -83,6 +90,8 @@ _HOMES = {
         "AutoKeyField",
         "BooleanField",
         "BytesField",
+        "CoOccurrenceField",
+        "ConfidenceField",
         "DataFrameField",
         "DateField",
         "DatetimeField",
@@ -105,6 +114,7 @@ _HOMES = {
         "UniqueField",
         "UniqueKeyField",
     ),
+    "popoto.fields.access_tracker": ("AccessTrackerMixin",),
     "popoto.fields.constants": (
         "Defaults",
         "InteractionWeight",
@@ -115,6 +125,10 @@ _HOMES = {
         "Expression",
         "Q",
     ),
+    "popoto.fields.observation": ("ObservationProtocol",),
+    "popoto.fields.prediction_ledger": ("PredictionLedgerMixin",),
+    "popoto.fields.recall_proposal": ("RecallProposal",),
+    "popoto.fields.write_filter": ("WriteFilterMixin",),
     "popoto.models": (
         "DB_key",
         "Model",
@@ -178,13 +192,16 @@ _MODULES = frozenset({"exceptions", "fields", "keys", "models", "pubsub", "queri
 
 __all__ = [
     "POPOTO_REDIS_DB",
+    "AccessTrackerMixin",
     "AutoKeyField",
     "BackendError",
     "BadURL",
     "BooleanField",
     "BytesField",
     "CapabilityError",
+    "CoOccurrenceField",
     "CombinedExpression",
+    "ConfidenceField",
     "Connection",
     "CrossSlot",
     "DB_key",
@@ -208,13 +225,16 @@ __all__ = [
     "Model",
     "ModelBase",
     "ModelException",
+    "ObservationProtocol",
     "OutcomeUnknown",
     "Pipeline",
+    "PredictionLedgerMixin",
     "Publisher",
     "PublisherException",
     "Q",
     "Query",
     "QueryException",
+    "RecallProposal",
     "Relationship",
     "ReplyError",
     "RoundTrips",
@@ -233,6 +253,7 @@ __all__ = [
     "Unavailable",
     "UniqueField",
     "UniqueKeyField",
+    "WriteFilterMixin",
     "__version__",
     "configure",
     "connect",

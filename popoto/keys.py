@@ -76,6 +76,13 @@ def spellings(value: object) -> tuple[str, ...]:
     return (canonical,) if canonical == legacy else (canonical, legacy)
 
 
+def is_respelled(value: object) -> bool:
+    """Whether 1.x may have spelled a value in another way: quicker than to spell it twice."""
+    if isinstance(value, str):
+        return value == _NONE or _COLON in value
+    return isinstance(value, Decimal | float)
+
+
 def unpart(part: str) -> str | None:
     """The text of a part, or None for the part of None."""
     return None if part == _NONE else unescape(part)

@@ -10,7 +10,7 @@ from stored import keyspace
 
 from popoto import Field, KeyField, Model, StaleObjectError, clock, round_trips
 from popoto.exceptions import ReplyError
-from popoto.fields.companions import Action, Companion, Fragment, Store
+from popoto.fields.companions import Action, Companion, Condition, Fragment, Store
 from popoto.storage import Connection
 
 TALLY = Fragment("tally", "rooms", "tally.lua")
@@ -70,6 +70,29 @@ def test_actions_are_one_step_on_a_row_that_is_there(store: Connection, plain: A
     visit.delete()
     with pytest.raises(StaleObjectError, match="is not stored"):
         added(visit, 1)
+
+
+def test_an_action_may_depend_on_what_one_before_it_noted(store: Connection, plain: Any) -> None:
+    visit = Visit.create(name="a", place="x", note="n")
+
+    def add(amount: int, **when: float) -> Action:
+        return Action("note", "add", (amount,), Condition("sum", **when) if when else None)
+
+    def replies(*actions: Action) -> list[Any]:
+        found: list[Any] = visit._run(visit._acting(actions))
+        return found
+
+    assert replies(add(1, most=5), add(1)) == [None, b"1"]
+    assert replies(add(1), add(10, above=2), add(10, above=1, most=2), add(10, most=11)) == [b"2", None, b"12", None]
+    assert replies(Action("note", "stop"), add(1), add(1, above=0)) == [b"stopped", None, None]
+    assert plain.zscore("$Tally:Visit:note:x:sum", "Visit:a") == 12
+
+
+def test_a_fragment_sees_what_was_kept_as_a_row_leaves(store: Connection, plain: Any) -> None:
+    visit = Visit.create(name="a", place="x", note="n")
+    added(visit, 99)
+    visit.delete()
+    assert keyspace(plain) == {b"$Gone:Visit": {b"Visit:a", b"ninety-nine Visit:a"}}
 
 
 def test_a_refusal_leaves_everything_as_it_was(store: Connection, plain: Any) -> None:

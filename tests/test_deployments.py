@@ -125,6 +125,27 @@ def test_a_models_keys_share_one_slot_and_models_spread(clustered: Connection, n
     )
 
 
+def test_a_row_whose_key_is_spelled_anew_keeps_its_slot(clustered: Connection, nodes: list[int]) -> None:
+    Plane.create(name="x", maker="None", tail="t")
+    clustered.native.rename("{Plane}Plane:x", "{Plane}Plane:None")
+    clustered.native.hset("{Plane}Plane:None", "name", b"\xa4None")
+    assert Plane.rebuild_indexes() == 1
+    assert every_key(nodes) == sorted(
+        [
+            b"{Plane}$Class:Plane",
+            b"{Plane}$KeyF:Plane:name:/None",
+            b"{Plane}$IndexF:Plane:maker:/None",
+            b"{Plane}$UniquF:Plane:tail:t",
+            b"{Plane}$SortF:Plane:seats:/None",
+            b"{Plane}Plane:/None",
+        ]
+    )
+    clustered.native.rename("{Plane}Plane:/None", "{Plane}Plane:None")
+    Plane.create(name="None", maker="m", tail="u")
+    assert Plane(name="None").delete()
+    assert not [key for key in every_key(nodes) if key.startswith(b"{Plane}Plane:")]
+
+
 def test_a_model_lives_on_a_cluster(clustered: Connection, nodes: list[int]) -> None:
     lives()
     asyncio.run(alives())

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from data_of_1x import load
 from hypothesis import given, settings
 from hypothesis import strategies as some
 from stored import keyspace
@@ -51,8 +52,8 @@ def test_a_list_is_cut_to_its_length(store: Connection, plain: Any) -> None:
         lambda: asyncio.run(Log.query.async_filter(name="a"))[0],
     ],
 )
-def test_every_way_of_loading_brings_the_list_in_one_trip(store: Connection, plain: Any, load: Any) -> None:
-    # D3: a row from filter() had None, and its save deleted the list.
+def test_d03_every_way_of_loading_brings_the_list_in_one_trip(store: Connection, plain: Any, load: Any) -> None:
+    # A row from filter() had None, and its save deleted the list.
     Log.create(name="a", items=[1, 2])
     with round_trips() as trips:
         log = load()
@@ -175,6 +176,27 @@ def test_items_of_1x_are_read_by_their_tags_and_dictionaries_of_the_user_are_not
     assert plain.lindex("Log:a::items", 1) == tagged
     again = Log.load(name="a")
     assert again is not None and again.items == [mine, date(2024, 1, 2)]
+
+
+def test_d03_a_list_of_1x_is_read_pushed_to_renamed_and_deleted(store: Connection, plain: Any) -> None:
+    class XLay(Model):
+        name = KeyField()
+        day = KeyField(type=date)
+        log = ListField(max_length=3)
+
+    load(plain, "example")
+    load(plain, "capped")
+    row = XLay.query.get(redis_key="XLay:2024/-01/-02:Tac{&#58;}o /[T/]")
+    assert row is not None and row.log == [1, "x"]
+    row.log.push("new")
+    row.save()
+    assert lists(plain) == {f"{row.pk}::log".encode(): [b"\xa3new", b"\x01", b"\xa1x"]}
+    row.name = "b"
+    row.save(migrate_key=True)
+    assert lists(plain) == {b"XLay:2024/-01/-02:b::log": [b"\xa3new", b"\x01", b"\xa1x"]}
+    assert (XLay.rebuild_indexes() > 0, XLay.check_indexes()["companions"]) == (True, {"log": 0})
+    row.delete()
+    assert lists(plain) == {}
 
 
 VALUES = some.recursive(

@@ -9,7 +9,18 @@ from typing import Any
 import pytest
 from stored import keyspace, stray_entries
 
-from popoto import DictField, Field, FloatField, IndexedField, KeyField, Model, ModelException, SortedField, UniqueField
+from popoto import (
+    DictField,
+    Field,
+    FloatField,
+    IndexedField,
+    KeyField,
+    Model,
+    ModelException,
+    SortedField,
+    UniqueField,
+    round_trips,
+)
 
 
 class Old(Model):
@@ -260,3 +271,65 @@ def test_a_corrupt_indexed_value_can_be_replaced_and_deleted(store: Any, plain: 
     write(plain, money=b"\xc1garbage")
     assert the_row().delete() is True
     assert b"Old:a" not in keyspace(plain)
+
+
+def spelled_row(plain: Any) -> None:
+    write(plain, "Old:None", name=b"\xa4None", code=b"\xa1c")
+    plain.sadd("$KeyF:Old:name:None", "Old:None")
+
+
+@pytest.mark.parametrize("kind", ["x", "y"])
+def test_a_create_replaces_the_row_of_an_old_spelling_under_its_new_key(store: Any, plain: Any, kind: str):
+    spelled_row(plain)
+    plain.hset("Old:None", "other", b"\x01")
+    with round_trips() as trips:
+        Old.create(name="None", kind=kind, code="c", rank=1, part=1)
+    assert trips == 1
+    assert [key for key in keyspace(plain) if key.startswith(b"Old:")] == [b"Old:/None"]
+    assert plain.hexists("Old:/None", "other") == 0
+    assert stray_entries(plain, Old) == []
+
+
+def test_a_made_up_instance_deletes_the_row_of_an_old_spelling(store: Any, plain: Any):
+    spelled_row(plain)
+    assert Old(name="None").delete() is True
+    assert keyspace(plain) == {}
+
+
+def test_another_row_of_the_same_old_spelling_is_left_alone(store: Any, plain: Any):
+    spelled_row(plain)
+    plain.hset("Old:None", "name", b"\xc0")
+    assert Old(name="None").delete() is False
+    Old.create(name="None", code="d", rank=1, part=1)
+    assert plain.hget("Old:None", "name") == b"\xc0"
+    assert plain.hget("Old:/None", "name") == b"\xa4None"
+    Old.create(name=None, kind="z", code="c", rank=1, part=1)
+    assert plain.hget("Old:None", "kind") == b"\xa1z"
+    assert stray_entries(plain, Old) == []
+
+
+def test_a_row_is_not_renamed_onto_one_of_an_old_spelling(store: Any, plain: Any):
+    spelled_row(plain)
+    other = Old.create(name="b", code="d", rank=1, part=1)
+    before = keyspace(plain)
+    other.name = "None"
+    with pytest.raises(ModelException, match="is stored already"):
+        other.save(migrate_key=True)
+    assert keyspace(plain) == before
+    plain.hset("Old:None", "name", b"\xc0")
+    other.save(migrate_key=True)
+    assert {b"Old:None", b"Old:/None"} <= set(keyspace(plain))
+
+
+@pytest.mark.parametrize("text", ["None", "{&#58;}"])
+def test_a_unique_value_of_an_old_spelling_is_taken(store: Any, plain: Any, text: str):
+    write(plain, code=bytes([0xA0 + len(text)]) + text.encode())
+    plain.srem("$UniquF:Old:code:c", "Old:a")
+    plain.sadd(f"$UniquF:Old:code:{text}", "Old:a", "Old:gone")
+    before = keyspace(plain)
+    with pytest.raises(ModelException, match="is taken by another row"):
+        Old.create(name="b", code=text, rank=0, part=0)
+    assert keyspace(plain) == before
+    the_row().delete()
+    Old.create(name="b", code=text, rank=0, part=0)
+    assert Old.query.get(code=text).pk == "Old:b"

@@ -89,7 +89,7 @@ def test_the_channel_is_an_argument_an_attribute_or_the_class() -> None:
     assert publisher.channel_name == "y"
 
 
-def test_an_empty_message_is_sent_as_it_is(store: Connection) -> None:
+def test_d48_an_empty_message_is_sent_as_it_is(store: Connection) -> None:
     news = News()
     with Listener() as listener:
         assert news.publish() is None
@@ -100,7 +100,7 @@ def test_an_empty_message_is_sent_as_it_is(store: Connection) -> None:
         assert [listener(2).data for _ in range(4)] == [{"a": 1}, {}, 0, 0]  # type: ignore[union-attr]
 
 
-def test_a_pipeline_is_honoured_with_its_channel(store: Connection, plain: Any) -> None:
+def test_d48_a_pipeline_is_honoured_with_its_channel(store: Connection, plain: Any) -> None:
     news = News()
     with Listener() as listener:
         for pipeline in (store.pipeline(), plain.pipeline()):
@@ -110,7 +110,7 @@ def test_a_pipeline_is_honoured_with_its_channel(store: Connection, plain: Any) 
             assert listener(2) == Message("other", {"n": 1})
 
 
-def test_a_key_error_of_a_handler_is_not_swallowed(store: Connection) -> None:
+def test_d48_a_key_error_of_a_handler_is_not_swallowed(store: Connection) -> None:
     class Failing(Listener):
         def handle(self, channel: str, data: Any, *args: Any, **kwargs: Any) -> None:
             raise KeyError(data)

@@ -99,7 +99,7 @@ def outcome(done: subprocess.CompletedProcess[str]) -> dict[str, int]:
 # D47
 
 
-def test_a_project_without_models_notices_nothing(run: Run) -> None:
+def test_d47_a_project_without_models_notices_nothing(run: Run) -> None:
     loaded = "sorted(name for name in sys.modules if name.split('.')[0] == 'popoto')"
     source = f"import sys\ndef test_it(): assert {loaded} == ['popoto', 'popoto.pytest_plugin']"
     wrong = {"POPOTO_TEST_DB": "0", "POPOTO_TEST_URL": "redis://127.0.0.1:1/0"}

@@ -166,6 +166,16 @@ def test_slices_of_an_unordered_query_are_parts_of_one_answer(harbour: None) -> 
         assert parts == [whole[start : start + 200] for start in range(0, 600, 200)]
 
 
+def test_pages_go_on_where_they_were_though_another_index_is_cheaper_now(store: Any) -> None:
+    rafts = [Boat(number=number, kind="raft", length=number) for number in range(60)]
+    Boat.bulk_create([*rafts, *(Boat(number=number, kind="sail", length=5) for number in range(100, 140))])
+    pages = Boat.query.filter(kind="raft", length__lt=1_000).iterator(16)
+    found = [next(pages).number]
+    Boat.bulk_create([Boat(number=number, kind="raft", length=5_000) for number in range(200, 400)])
+    found += [boat.number for boat in pages]
+    assert sorted(found) == list(range(60))
+
+
 def test_the_last_row_of_an_order_is_fetched_alone(harbour: None, sent: list[int]) -> None:
     wanted = Boat.query.order_by("length").all()[-1]
     sent.clear()

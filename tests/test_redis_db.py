@@ -48,7 +48,7 @@ def towns() -> list[str]:
 # D0
 
 
-def test_models_follow_new_settings_at_once(server: Connection, plain: Any) -> None:
+def test_d00_models_follow_new_settings_at_once(server: Connection, plain: Any) -> None:
     Town.create(name="before")
     set_REDIS_DB_settings(db=3, **place(server))
     Town.create(name="after")

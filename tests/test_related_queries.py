@@ -130,7 +130,7 @@ def test_entries_that_lie_on_either_side_find_nothing(store: Any, plain: Any):
     assert Book.query.count(author__name="a:3") == 3
 
 
-def test_very_many_related_rows_are_found_first(store: Any):
+def test_very_many_related_rows_are_found_first(server: Any):
     Town.bulk_create([Town(name=f"t{n}", land="it") for n in range(1_050)])
     Author.bulk_create([Author(name=str(n), home=f"Town:t{n}") for n in range(0, 1_050, 350)])
     with round_trips() as trips:

@@ -12,13 +12,20 @@ from proxy import Proxy
 from stored import keyspace, stray_entries
 
 from popoto import (
+    AccessTrackerMixin,
+    ConfidenceField,
+    CoOccurrenceField,
     IndexedField,
     KeyField,
     Model,
     ModelException,
+    ObservationProtocol,
+    PredictionLedgerMixin,
+    RecallProposal,
     Relationship,
     SortedField,
     UniqueField,
+    WriteFilterMixin,
     connection,
     round_trips,
 )
@@ -55,6 +62,39 @@ def cellars() -> None:
     Bottle.bulk_create([Bottle(number=number, wine=f"Wine:{number}", cellar=cellar) for number in range(5)])
     # Every script of theirs is known to the server.
     Bottle.query.prefetch("wine").all()
+
+
+class Pairing(Model):
+    name = KeyField()
+    near: Any = CoOccurrenceField()
+
+
+class Memory(AccessTrackerMixin, WriteFilterMixin, PredictionLedgerMixin, Model):
+    name = KeyField()
+    kind = IndexedField(default="k")
+    certainty = ConfidenceField(partition_by="kind")
+
+    def compute_filter_score(self) -> float:
+        return 0.8
+
+
+def memory() -> Any:
+    """A memory that has something of everything."""
+    found = Memory.query.no_track().get(name="1")
+    assert found is not None
+    found.on_read()
+    Memory.record_prediction(found, {"a": 1})
+    RecallProposal.create_batch([found], partition="p")
+    return found
+
+
+def memories() -> Any:
+    return Memory.query.no_track().all()
+
+
+def renamed(found: Any) -> Any:
+    found.name = "moved"
+    return found
 
 
 def new(**more: Any) -> dict[str, Any]:
@@ -256,7 +296,179 @@ TABLE: dict[str, tuple[Callable[[Connection], Any], Callable[[Any], Any], Callab
         lambda it: it._awaited(),
         1,
     ),
+    "link": (
+        lambda store: Pairing.near.link(Pairing, "a", "c"),
+        lambda it: Pairing.near.link(Pairing, "a", "b"),
+        lambda it: Pairing.near.async_link(Pairing, "a", "b"),
+        1,
+    ),
+    "strengthen": (
+        lambda store: Pairing.near.link(Pairing, "a", "c"),
+        lambda it: Pairing.near.strengthen(Pairing, "a", "b"),
+        lambda it: Pairing.near.async_strengthen(Pairing, "a", "b"),
+        1,
+    ),
+    "unlink": (
+        lambda store: Pairing.near.link(Pairing, "a", "c"),
+        lambda it: Pairing.near.unlink(Pairing, "a", "b"),
+        lambda it: Pairing.near.async_unlink(Pairing, "a", "b"),
+        1,
+    ),
+    "weaken_all": (
+        lambda store: Pairing.near.link(Pairing, "a", "c"),
+        lambda it: Pairing.near.weaken_all(Pairing, "a"),
+        lambda it: Pairing.near.async_weaken_all(Pairing, "a"),
+        1,
+    ),
+    "get_linked": (
+        lambda store: Pairing.near.link(Pairing, "a", "c"),
+        lambda it: Pairing.near.get_linked(Pairing, "a"),
+        lambda it: Pairing.near.async_get_linked(Pairing, "a"),
+        1,
+    ),
+    "propagate": (
+        lambda store: Pairing.near.link(Pairing, "a", "c"),
+        lambda it: Pairing.near.propagate(Pairing, ["a"]),
+        lambda it: Pairing.near.async_propagate(Pairing, ["a"]),
+        1,
+    ),
 }
+
+
+# The same of a model that has what memories have.
+MEMORY_TABLE: dict[str, tuple[Callable[[Connection], Any], Callable[[Any], Any], Callable[[Any], Any], int]] = {
+    "save a memory": (
+        lambda store: memory(),
+        lambda it: it.save(),
+        lambda it: it.async_save(),
+        1,
+    ),
+    "rename a memory": (
+        lambda store: renamed(memory()),
+        lambda it: it.save(migrate_key=True),
+        lambda it: it.async_save(migrate_key=True),
+        1,
+    ),
+    "delete a memory": (
+        lambda store: memory(),
+        lambda it: it.delete(),
+        lambda it: it.async_delete(),
+        1,
+    ),
+    # Of a model that tracks reads: the answer, and the note that it was read.
+    "get a tracked row": (
+        lambda store: None,
+        lambda it: Memory.query.get(name="1"),
+        lambda it: Memory.query.async_get(name="1"),
+        2,
+    ),
+    "get_many of 20 tracked rows": (
+        lambda store: [f"Memory:{number}" for number in range(20)],
+        lambda it: Memory.query.get_many(it),
+        lambda it: Memory.query.async_get_many(it),
+        2,
+    ),
+    "filter 20 tracked rows": (
+        lambda store: None,
+        lambda it: assert_twenty(Memory.query.filter(kind="k").all()),
+        lambda it: twenty(Memory.query.async_filter(kind="k")),
+        2,
+    ),
+    "filter tracked rows, none found": (
+        lambda store: None,
+        lambda it: Memory.query.filter(kind="none").all(),
+        lambda it: Memory.query.async_filter(kind="none"),
+        1,
+    ),
+    "filter tracked rows without tracking": (
+        lambda store: None,
+        lambda it: assert_twenty(Memory.query.no_track().filter(kind="k").all()),
+        lambda it: twenty(Memory.query.no_track().async_filter(kind="k")),
+        1,
+    ),
+    "count tracked rows": (
+        lambda store: None,
+        lambda it: Memory.query.count(kind="k"),
+        lambda it: Memory.query.async_count(kind="k"),
+        1,
+    ),
+    "on_read": (
+        lambda store: memory(),
+        lambda it: it.on_read(),
+        lambda it: it.async_on_read(),
+        1,
+    ),
+    "confirm_access": (
+        lambda store: memory(),
+        lambda it: it.confirm_access(),
+        lambda it: it.async_confirm_access(),
+        1,
+    ),
+    "discard_staged_access": (
+        lambda store: memory(),
+        lambda it: it.discard_staged_access(),
+        lambda it: it.async_discard_staged_access(),
+        1,
+    ),
+    "access_count": (lambda store: memory(), lambda it: it.access_count, lambda it: it.async_access_count(), 1),
+    "last_accessed": (lambda store: memory(), lambda it: it.last_accessed, lambda it: it.async_last_accessed(), 1),
+    "update_confidence": (
+        lambda store: memory(),
+        lambda it: ConfidenceField.update_confidence(it, "certainty", 0.9),
+        lambda it: ConfidenceField.async_update_confidence(it, "certainty", 0.9),
+        1,
+    ),
+    "get_confidence": (
+        lambda store: memory(),
+        lambda it: ConfidenceField.get_confidence(it, "certainty"),
+        lambda it: ConfidenceField.async_get_confidence(it, "certainty"),
+        1,
+    ),
+    "record_prediction": (
+        lambda store: memory(),
+        lambda it: Memory.record_prediction(it, {"a": 2}),
+        lambda it: Memory.async_record_prediction(it, {"a": 2}),
+        1,
+    ),
+    # The measure is the model's own, in Python: the prediction is read first.
+    "resolve_prediction": (
+        lambda store: memory(),
+        lambda it: Memory.resolve_prediction(it, {"a": 2}),
+        lambda it: Memory.async_resolve_prediction(it, {"a": 2}),
+        2,
+    ),
+    "auto_resolve": (
+        lambda store: memory(),
+        lambda it: Memory.auto_resolve(it, "acted"),
+        lambda it: Memory.async_auto_resolve(it, "acted"),
+        1,
+    ),
+    "propose 20 rows": (
+        lambda store: memories(),
+        lambda it: RecallProposal.create_batch(it, partition="p"),
+        lambda it: RecallProposal.async_create_batch(it, partition="p"),
+        1,
+    ),
+    "resolve a proposal": (
+        lambda store: memory(),
+        lambda it: RecallProposal.resolve(it, "acted"),
+        lambda it: RecallProposal.async_resolve(it, "acted"),
+        1,
+    ),
+    "expire_stale": (
+        lambda store: memory(),
+        lambda it: RecallProposal.expire_stale(Memory, "p", ttl=-1),
+        lambda it: RecallProposal.async_expire_stale(Memory, "p", ttl=-1),
+        1,
+    ),
+    "one outcome on 20 rows": (
+        lambda store: memories(),
+        lambda it: ObservationProtocol.on_context_used(it, {row.pk: "acted" for row in it}, outcome_id="1"),
+        lambda it: ObservationProtocol.async_on_context_used(it, {row.pk: "acted" for row in it}, outcome_id="1"),
+        1,
+    ),
+}
+EVERY = TABLE | MEMORY_TABLE
 
 
 def assert_hundred(rows: list[Any]) -> None:
@@ -267,18 +479,31 @@ async def hundred(waiting: Any) -> None:
     assert_hundred(await waiting)
 
 
-def stock() -> None:
-    """A hundred wines, and every script known to the server."""
+def assert_twenty(rows: list[Any]) -> None:
+    assert len(rows) == 20
+
+
+async def twenty(waiting: Any) -> None:
+    assert_twenty(await waiting)
+
+
+def stock(verb: str = "") -> None:
+    """A hundred wines, or twenty memories, and every script known to the server."""
     pipe = connection().pipeline()
+    if verb in MEMORY_TABLE:
+        for number in range(20):
+            Memory.create(pipeline=pipe, name=str(number))
+        pipe.execute()
+        return
     for number in range(100):
         Wine.create(pipeline=pipe, name=str(number), grape="merlot", code=str(number), price=number, stock=number)
     pipe.execute()
 
 
-@pytest.mark.parametrize("verb", TABLE)
+@pytest.mark.parametrize("verb", EVERY)
 def test_each_verb_takes_its_round_trips(store: Connection, plain: Any, verb: str):
-    ready, blocking, _, trips = TABLE[verb]
-    stock()
+    ready, blocking, _, trips = EVERY[verb]
+    stock(verb)
     it = ready(store)
     with round_trips() as counted:
         blocking(it)
@@ -286,10 +511,10 @@ def test_each_verb_takes_its_round_trips(store: Connection, plain: Any, verb: st
     assert stray_entries(plain, Wine) == []
 
 
-@pytest.mark.parametrize("verb", TABLE)
+@pytest.mark.parametrize("verb", EVERY)
 def test_each_async_verb_takes_the_same(store: Connection, plain: Any, verb: str):
-    ready, _, waiting, trips = TABLE[verb]
-    stock()
+    ready, _, waiting, trips = EVERY[verb]
+    stock(verb)
     it = ready(store)
 
     async def work() -> int:
@@ -301,16 +526,16 @@ def test_each_async_verb_takes_the_same(store: Connection, plain: Any, verb: str
     assert stray_entries(plain, Wine) == []
 
 
-@pytest.mark.parametrize("verb", TABLE)
+@pytest.mark.parametrize("verb", EVERY)
 def test_each_verb_takes_them_at_the_socket_too(proxied: Connection, proxy: Proxy, plain: Any, verb: str):
-    ready, blocking, waiting, trips = TABLE[verb]
-    stock()
+    ready, blocking, waiting, trips = EVERY[verb]
+    stock(verb)
     it = ready(proxied)
     before = proxy.turns
     blocking(it)
     assert proxy.turns - before == trips
     plain.flushall()
-    stock()
+    stock(verb)
     it = ready(proxied)
 
     async def work() -> int:

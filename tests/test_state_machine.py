@@ -1,6 +1,6 @@
 """Any sequence of operations leaves just the rows and index entries that a plain dictionary of rows would have.
 
-POPOTO_EXAMPLES sets how many sequences are tried.
+POPOTO_STEPS sets how many steps are tried, each time others; without it the same few are.
 """
 
 from __future__ import annotations
@@ -10,13 +10,12 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-import msgpack
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from servers import Servers
-from stored import keyspace, stray_entries
+from stored import entries, keyspace, spelled, spelled_by_1x, stray_entries
 
 from popoto import (
     Field,
@@ -30,7 +29,8 @@ from popoto import (
 )
 from popoto.storage import Connection, reset, set_connection
 
-EXAMPLES = int(os.environ.get("POPOTO_EXAMPLES", "25"))
+WANTED = int(os.environ.get("POPOTO_STEPS", "0"))
+EXAMPLES = 15
 STEPS = 25
 
 
@@ -61,7 +61,18 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
 }
 CHANGES = st.fixed_dictionaries({}, optional=VALUES)
 DEFAULTS = {"kind": None, "flag": None, "money": None, "items": None, "rank": 0.0, "place": 0, "text": None}
+# Equal Decimals of 1.x were in a set for each text, and are found by that text alone: 1.10 is not found as 1.1.
+OLD_MONEY = st.sampled_from([None, Decimal("1.1"), Decimal("-0"), Decimal("1E+30")])
+CODES = st.lists(VALUES["code"], min_size=3, max_size=3)
+BULK = st.fixed_dictionaries(
+    {"text": VALUES["text"]}, optional={name: VALUES[name] for name in ("kind", "money", "place")}
+)
 Key = tuple[str, int]
+
+
+def canonical(key: Key) -> str:
+    """Where 2.0 puts a row."""
+    return ":".join(["Row", *map(spelled, key)])
 
 
 @dataclass
@@ -77,6 +88,8 @@ class Machine(RuleBasedStateMachine):
     """The rules."""
 
     connection: Connection
+    second: Connection
+    steps = 0
     handles = Bundle("handles")
 
     @initialize()
@@ -84,11 +97,24 @@ class Machine(RuleBasedStateMachine):
         self.plain = self.connection.native
         self.plain.flushall()
         self.rows: dict[Key, dict[str, Any]] = {}
+        # Rows of 1.x that stand under its spelling of their keys, and all whose entries may be spelled so.
+        self.places: dict[Key, str] = {}
+        self.old: set[bytes] = set()
+        self.clients = [self.connection, self.second]
 
     # -- what the oracle says
 
     def taken(self, key: Key | None, code: str) -> bool:
         return any(other != key and row["code"] == code for other, row in self.rows.items())
+
+    def there(self, handle: Handle) -> bool:
+        """Whether a handle's row stands where it was loaded."""
+        key = handle.stored
+        return key in self.rows and handle.row._redis_key == self.places.get(key, canonical(key))
+
+    def put(self, key: Key, values: dict[str, Any]) -> None:
+        self.rows[key] = dict(values)
+        self.places.pop(key, None)
 
     def expect(self, work: Any, refusal: type[Exception] | None) -> bool:
         if refusal is None:
@@ -108,7 +134,7 @@ class Machine(RuleBasedStateMachine):
         key = (name, number)
         refusal = ModelException if self.taken(key, values["code"]) else None
         if self.expect(lambda: row.save(update_fields=["kind"] if update else None), refusal):
-            self.rows[key] = DEFAULTS | values
+            self.put(key, DEFAULTS | values)
             handle.stored, handle.known = key, dict(self.rows[key])
         return handle
 
@@ -157,13 +183,13 @@ class Machine(RuleBasedStateMachine):
             key = (row.name, row.number)
 
             def made() -> None:
-                self.rows[key] = dict(current)
+                self.put(key, current)
                 handle.stored, handle.known = key, dict(current)
 
             return (ModelException if self.taken(key, current["code"]) else None), made
         considered = VALUES if names is None else names
         changed = {name: current[name] for name in considered if self.differs(current[name], handle.known[name])}
-        if stored not in self.rows:
+        if not self.there(handle):
             return StaleObjectError, None
         if "code" in changed and self.taken(stored, changed["code"]):
             return ModelException, None
@@ -197,7 +223,8 @@ class Machine(RuleBasedStateMachine):
             refusal = ModelException
         if self.expect(lambda: row.save(migrate_key=True), refusal):
             effect()
-            self.rows[key] = self.rows.pop(stored)
+            self.put(key, self.rows.pop(stored))
+            self.places.pop(stored, None)
             handle.stored = key
         else:
             row.name, row.number = old
@@ -205,7 +232,10 @@ class Machine(RuleBasedStateMachine):
     @rule(handle=handles)
     def delete(self, handle: Handle) -> None:
         key = handle.stored or (handle.row.name, handle.row.number)
-        assert handle.row.delete() == (self.rows.pop(key, None) is not None)
+        known = handle.stored is None or self.there(handle)
+        assert handle.row.delete() == (known and self.rows.pop(key, None) is not None)
+        if known:
+            self.places.pop(key, None)
         handle.stored = None
 
     @rule(handle=handles, values=CHANGES, own=st.booleans())
@@ -224,38 +254,122 @@ class Machine(RuleBasedStateMachine):
             handle.row.save(pipeline=pipe)
         pipe.reset()
 
-    @rule(name=st.sampled_from(["old"]), number=NUMBERS, code=VALUES["code"], kind=st.sampled_from([None, "x"]))
-    def write_an_old_row(self, name: str, number: int, code: str, kind: str | None) -> None:
+    @rule()
+    def speak_through_the_other_client(self) -> None:
+        self.clients.reverse()
+        set_connection(self.clients[0])
+
+    @rule(name=NAMES, number=NUMBERS, values=CHANGES, code=VALUES["code"])
+    def get_or_create(self, name: str, number: int, values: dict[str, Any], code: str) -> None:
+        key, values = (name, number), {"code": code} | values
+        there = key in self.rows
+        refusal = ModelException if not there and self.taken(key, values["code"]) else None
+        made: list[Any] = []
+        work = lambda: made.extend(Row.get_or_create(defaults=values, name=name, number=number))  # noqa: E731
+        if self.expect(work, refusal):
+            assert made[1] is not there
+            if not there:
+                self.put(key, DEFAULTS | values)
+
+    @rule(keys=st.lists(st.tuples(NAMES, NUMBERS), unique=True, max_size=3), values=CHANGES, codes=CODES)
+    def bulk_create(self, keys: list[Key], values: dict[str, Any], codes: list[str]) -> None:
+        made = [Row(name=name, number=number, **values | {"code": codes[at]}) for at, (name, number) in enumerate(keys)]
+        wrong = 0
+        for key, code in zip(keys, codes, strict=False):
+            if self.taken(key, code):
+                wrong += 1
+            else:
+                self.put(key, DEFAULTS | values | {"code": code})
+        self.expect(lambda: Row.bulk_create(made), ModelException if wrong else None)
+
+    @rule(kind=VALUES["kind"], values=BULK, way=st.sampled_from(["bulk", "query"]))
+    def bulk_update(self, kind: Any, values: dict[str, Any], way: str) -> None:
+        chosen = [row for row in self.rows.values() if row["kind"] == kind]
+        found = Row.query.filter(kind=kind)
+        assert (Row.bulk_update(found, **values) if way == "bulk" else found.update(**values)) == len(chosen)
+        for row in chosen:
+            row.update(values)
+
+    @rule(kind=VALUES["kind"], way=st.sampled_from(["bulk", "query"]))
+    def bulk_delete(self, kind: Any, way: str) -> None:
+        chosen = [key for key, row in self.rows.items() if row["kind"] == kind]
+        found = Row.query.filter(kind=kind)
+        assert (Row.bulk_delete(found) if way == "bulk" else found.delete()) == len(chosen)
+        for key in chosen:
+            del self.rows[key]
+            self.places.pop(key, None)
+
+    @rule(handle=handles, one=st.sampled_from([("place", 5), ("place", -(2**40)), ("rank", 0.5), ("rank", -1.25)]))
+    def increment(self, handle: Handle, one: tuple[str, Any]) -> None:
+        name, delta = one
+        refusal = TypeError if handle.stored is None else None if self.there(handle) else StaleObjectError
+        if self.expect(lambda: handle.row.atomic_increment(name, delta), refusal):
+            row = self.rows[handle.stored]  # type: ignore[index]
+            row[name] += delta
+            handle.known[name] = row[name]
+            assert getattr(handle.row, name) == row[name]
+
+    @rule(handle=handles)
+    def expire(self, handle: Handle) -> None:
+        """A row with a time to live, at its end: the server has dropped the hash, and only the ledger knows."""
+        if not self.there(handle):
+            return
+        fresh = Row.load(db_key=handle.row.pk)
+        fresh._ttl = 1000
+        fresh.save()
+        self.plain.delete(fresh.pk)
+        self.plain.zadd("$Exp:Row", {fresh.pk: 1.0})
+        self.places.pop(handle.stored, None)  # type: ignore[arg-type]
+        del self.rows[handle.stored]  # type: ignore[arg-type]
+
+    @rule()
+    def rebuild(self) -> None:
+        assert Row.rebuild_indexes() == len(self.rows)
+        self.places.clear()
+        self.old.clear()
+        assert Row.check_indexes()["total"] == 0
+
+    @rule(
+        name=st.sampled_from(["old", "None", "{&#58;}"]), number=NUMBERS, code=VALUES["code"], kind=VALUES["kind"],
+        money=OLD_MONEY,
+    )  # fmt: skip
+    def write_an_old_row(self, name: str, number: int, code: str, kind: str | None, money: Decimal | None) -> None:
         """A row and its entries as 1.x wrote them, where no other has its key or unique value."""
         key = (name, number)
-        if key in self.rows or self.taken(None, code):
+        place = ":".join(["Row", *map(spelled_by_1x, key)])
+        if key in self.rows or self.taken(None, code) or self.plain.exists(place):
             return
-        values = {**DEFAULTS, "code": code, "kind": kind, "place": 3}
-        redis_key = f"Row:{name}:{number}".replace("-", "/-")
-        self.plain.hset(
-            redis_key,
-            mapping={one: msgpack.packb(value) for one, value in {"name": name, "number": number, **values}.items()},
-        )
-        spelled = code.replace(":", "{&#58;}")
-        part = "None" if kind is None else kind
-        numbered = str(number).replace("-", "/-")
-        for index in (
-            "$Class:Row", f"$KeyF:Row:name:{name}", f"$KeyF:Row:number:{numbered}", f"$IndexF:Row:kind:{part}",
-            "$IndexF:Row:flag:None", "$IndexF:Row:money:None", "$IndexF:Row:items:None",
-        ):  # fmt: skip
-            self.plain.sadd(index, redis_key)
-        self.plain.sadd(f"$UniquF:Row:code:{'/None' if code == 'None' else spelled}", redis_key)
-        self.plain.zadd("$SortF:Row:rank", {redis_key: 0})
-        self.plain.zadd(f"$SortF:Row:place:{part}:None", {redis_key: 3})
+        if self.plain.zscore("$Exp:Row", place) is not None:
+            # 1.x keeps no ledger: an expired row of ours would take the new one's entries with it.
+            Row.clean_indexes()
+        values = {**DEFAULTS, "code": code, "kind": kind, "place": 3, "money": money}
+        stored = {
+            one: Row._meta.fields[one].encode(value)
+            for one, value in {"name": name, "number": number, **values}.items()
+        }
+        self.plain.hset(place, mapping=stored)
+        for index, member, score in entries(Row, place.encode(), self.plain.hgetall(place), spelled_by_1x):
+            self.plain.sadd(index, member) if score is None else self.plain.zadd(index, {member: score})
         self.rows[key] = values
+        self.old.add(place.encode())
+        if place != canonical(key):
+            self.places[key] = place
 
     @rule(name=NAMES, number=NUMBERS)
-    def leave_a_stale_entry_of_1x(self, name: str, number: int) -> None:
-        """Nothing follows from it: it finds nothing, and the next look at the entries passes over it."""
-        self.plain.sadd("$IndexF:Row:kind:ghost", "Row:ghost:0")
-        assert Row.query.filter(kind="ghost").all() == []
-        assert Row.query.count(kind="ghost") == 0
-        self.plain.delete("$IndexF:Row:kind:ghost")
+    def leave_stale_entries_of_1x(self, name: str, number: int) -> None:
+        """Nothing follows from them: they find nothing, and a cleaning takes just them away."""
+        place = self.places.get((name, number), canonical((name, number)))
+        # What an expired row leaves is the ledger's affair: check_indexes() counts no entry of it.
+        expired = self.plain.zscore("$Exp:Row", place) is not None and not self.plain.exists(place)
+        members = {"Row:ghost:0", "Row:ghost:1" if expired else place}
+        for member in members:
+            self.plain.sadd("$IndexF:Row:kind:ghost", member)
+            self.plain.sadd("$UniquF:Row:code:ghost", member)
+            self.plain.zadd("$SortF:Row:place:ghost:None", {member: 3})
+        for keywords in ({"kind": "ghost"}, {"code": "ghost"}, {"kind": "ghost", "flag": None, "place": 3}):
+            assert Row.query.filter(**keywords).all() == []
+            assert Row.query.count(**keywords) == 0
+        assert Row.check_indexes()["total"] == Row.clean_indexes() == 6
 
     # -- what must hold after each step
 
@@ -263,6 +377,7 @@ class Machine(RuleBasedStateMachine):
     def rows_are_those_of_the_oracle(self) -> None:
         if not hasattr(self, "rows"):
             return
+        type(self).steps += 1
         found = {(row.name, row.number): {name: getattr(row, name) for name in VALUES} for row in Row.query.all()}
         assert {key: repr(row) for key, row in found.items()} == {
             key: repr({name: row[name] for name in VALUES}) for key, row in self.rows.items()
@@ -272,11 +387,7 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def entries_are_those_of_the_rows(self) -> None:
         if hasattr(self, "rows"):
-            strays = [one for one in stray_entries(self.plain, Row) if ":items:" not in one]
-            assert strays == [], keyspace(self.plain)
-            held = {key for key in keyspace(self.plain) if b":items:" in key}
-            wanted = {row["items"] if row["items"] is None else str(row["items"]) for row in self.rows.values()}
-            assert len(held) == len(wanted)
+            assert stray_entries(self.plain, Row, self.old) == [], keyspace(self.plain)
 
     @invariant()
     def lookups_answer_as_the_oracle(self) -> None:
@@ -305,30 +416,34 @@ QUESTIONS: list[tuple[dict[str, Any], Any]] = [
         row["kind"] is None and row["flag"] is True and row["place"] > 2**60
     )),
     ({"text": "t"}, lambda row: row["text"] == "t"),
-    ({"kind__startswith": "{&"}, lambda row: (row["kind"] or "").startswith("{&")),
     ({"kind__contains": ":"}, lambda row: ":" in (row["kind"] or "")),
-    ({"money__startswith": "1"}, lambda row: row["money"] is not None and row["money"] >= 1),
     ({"code__contains": "n", "rank__gte": 0}, lambda row: "n" in row["code"] and row["rank"] >= 0),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ["fake", pytest.param("redis-6.2", marks=pytest.mark.server)])
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(0 if WANTED else 600)
 def test_any_sequence_of_operations_agrees_with_a_dictionary(name: str, servers: Servers):
-    connection = Connection(servers.url(name))
+    url = "fake://machine" if name == "fake" else servers.url(name)
+    connection, second = Connection(url), Connection(url)
     before = set_connection(connection)
-    kind = type("Bound", (Machine,), {"connection": connection})
+    kind = type("Bound", (Machine,), {"connection": connection, "second": second})
     try:
-        run_state_machine_as_test(
-            kind,
-            settings=settings(
-                max_examples=EXAMPLES,
-                stateful_step_count=STEPS,
-                derandomize=True,
-                deadline=None,
-                suppress_health_check=list(HealthCheck),
-            ),
-        )
+        while kind.steps == 0 or kind.steps < WANTED:
+            run_state_machine_as_test(
+                kind,
+                settings=settings(
+                    max_examples=EXAMPLES,
+                    stateful_step_count=STEPS,
+                    derandomize=not WANTED,
+                    # So many steps are run by hand, and their first failure is wanted before the shortest.
+                    phases=[Phase.generate] if WANTED else list(Phase),
+                    database=None,
+                    deadline=None,
+                    suppress_health_check=list(HealthCheck),
+                ),
+            )
+            print(f"{name}: {kind.steps} steps", flush=True)
     finally:
         reset()
         if before is not None:

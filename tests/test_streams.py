@@ -209,7 +209,7 @@ def test_bytes_that_are_no_text_are_handed_over(store: Connection, plain: Any) -
     assert {name.encode("utf-8", "surrogateescape") for name in seen[0][0][1]} == {b"\xff"}
 
 
-def test_a_failed_entry_is_tried_again_alone_and_then_given_up(store: Connection, plain: Any) -> None:
+def test_d50_a_failed_entry_is_tried_again_alone_and_then_given_up(store: Connection, plain: Any) -> None:
     # D50
     bad, good = plain.xadd(STREAM, {"n": "bad"}), plain.xadd(STREAM, {"n": "good"})
     seen: list[list[str]] = []
@@ -271,7 +271,7 @@ def test_a_deleted_stream_and_its_group_are_made_anew(store: Connection, plain: 
     assert len(seen) == 1
 
 
-def test_waiting_longer_than_the_socket_timeout_is_no_error(server: Connection, plain: Any) -> None:
+def test_d50_waiting_longer_than_the_socket_timeout_is_no_error(server: Connection, plain: Any) -> None:
     # D50: with block_ms equal to the timeout an idle consumer failed.
     with popoto.using(f"{server.url.raw}?timeout=0.2"):
         before = time.monotonic()

@@ -35,7 +35,7 @@ def names() -> list[str]:
 # D0
 
 
-def test_only_the_test_database_is_emptied(store: Connection, plain: Any) -> None:
+def test_d00_only_the_test_database_is_emptied(store: Connection, plain: Any) -> None:
     Pet.create(name="production")
     use_test_db(db=9)
     Pet.create(name="test")

@@ -1,8 +1,4 @@
-"""Defects of popoto 1.x that we do not have: keys, values, typos and maintenance (D42 to D57).
-
-Elsewhere: D0 test_redis_db and test_testing, D47 test_pytest_plugin, D48 test_pubsub, D50 test_streams.
-Not built: capped lists (D3), data frames (the second half of D14).
-"""
+"""Defects of popoto 1.x that we do not have: keys, values, typos and maintenance (D42 to D57)."""
 
 from __future__ import annotations
 

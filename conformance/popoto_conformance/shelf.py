@@ -8,7 +8,18 @@ from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
-from popoto import Connection, IndexedField, IntField, KeyField, Model, SortedField, UniqueField, connection, using
+from popoto import (
+    Connection,
+    IndexedField,
+    IntField,
+    KeyField,
+    Model,
+    Relationship,
+    SortedField,
+    UniqueField,
+    connection,
+    using,
+)
 from popoto.storage import ask
 from popoto.storage.commands.keys import delete
 from popoto_conformance.cases import Driver, awaited
@@ -33,6 +44,7 @@ class Shelf:
             "price": SortedField(type=Decimal, default=Decimal(0)),
             "number": IntField(),
             "items": IndexedField(type=list),
+            "parent": Relationship(model="self"),
         }
         self.model: Any = type(self.name, (Model,), body)
 

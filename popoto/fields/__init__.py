@@ -1,6 +1,8 @@
 """Field types, one room each."""
 
 from popoto.fields.auto_key_field import AutoKeyField
+from popoto.fields.co_occurrence_field import CoOccurrenceField
+from popoto.fields.confidence_field import ConfidenceField
 from popoto.fields.dataframe_field import DataFrameField
 from popoto.fields.datetime_field import DatetimeField
 from popoto.fields.field import Field
@@ -31,6 +33,8 @@ __all__ = [
     "AutoKeyField",
     "BooleanField",
     "BytesField",
+    "CoOccurrenceField",
+    "ConfidenceField",
     "DataFrameField",
     "DateField",
     "DatetimeField",

@@ -2,18 +2,21 @@
 -- A prelude: it needs take(), text_of() and read_row() of entries.lua. The fragments of the model's companions follow it.
 --
 -- take_companions()   their number; of each kind, name, 1 for bare parts; number of stores, and of each kind (H, Z, S,
---   K or L), before and after; number of partitions, and of each field and code; number of further fields, and the fields;
+--   K, L or F), before and after; number of partitions, and of each field and code; number of further fields, and the fields;
 --   number of settled words and the words; number of said words and the words, or '-' when the save says nothing.
 -- Each is a table: kind, name, stores, partitions, fields, settled, said (nil for nothing).
 --
 -- companion_kinds[kind]   what a fragment may define, each optional:
 --   look(one, event)       an error text that refuses the save, before anything is written
 --   save(one, event)       after the row was written and the stores were moved
+--   leave(one, key, place) the row is going; its stores are still there
 --   drop(one, key, place)  the row is gone; its stores were cleared
 --   move(one, from_key, to_key, from, to)   instead of moving the stores
 --   acts[verb](one, event, words)           a reply; the row exists; called by act.lua
 -- event: op (create, update or reindex), key, former (when renamed), from and to (the places before and after; nil for
---   none), before and after (rows), changed (bytes by field), now (Unix milliseconds). An act has key, to, after and now.
+--   none), before and after (rows), changed (bytes by field), now (Unix milliseconds). An act has key, to, after and now;
+--   noted, the numbers by name on which the conditions of later actions depend; and stopped, which it may set so that
+--   none follows.
 --
 -- store_key(one, number, place, key)   the key of a store
 -- place_of(one, row)                   the partition's parts, each behind a colon; nil where the row does not tell
@@ -166,10 +169,14 @@ local function companions_saved(event)
 end
 
 local function companion_dropped(one, key, place)
+  local leave = companion_kinds[one.kind].leave
+  if leave then
+    leave(one, key, place)
+  end
   for number, store in ipairs(one.stores) do
     if store.kind == 'K' or store.kind == 'L' then
       redis.call('DEL', store_key(one, number, place, key))
-    else
+    elseif store.kind ~= 'F' then
       redis.call(TAKES[store.kind], store_key(one, number, place, key), key)
     end
   end

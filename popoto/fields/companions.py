@@ -6,7 +6,7 @@ delete and expire a row do the rest, in the very step that changes the row. Valu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
 
@@ -14,6 +14,11 @@ from popoto.storage.steps import Arg
 
 Said: TypeAlias = Callable[[Any, Any], Sequence[Arg] | None]
 """Called with an instance and its `Change`; the words for the fragment, None when the save does not concern it."""
+Care: TypeAlias = Callable[[str, bool, Container[bytes]], Coroutine[Any, Any, int]]
+"""Given the store's prefix, whether to remove, and the keys of expired rows, which are no strays: a plan that counts
+the rows that are gone and for which something is kept."""
+Renewal: TypeAlias = Callable[[str], Coroutine[Any, Any, None]]
+"""Given the store's prefix: a plan that `rebuild_indexes` runs before it writes the rows anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +50,11 @@ class Store:
     Attributes:
         kind: `H` a field of a hash, `Z` a member of a sorted set, `S` of a set: all named by the row's key; `K` a key
             of its own for each row: `before`, a colon, and the row's key; `L` a list behind the row's own key: that key
-            and `after`.
+            and `after`; `F` whatever the fragment itself keeps under keys that begin with `before`, moves and drops,
+            and the companion's `care` looks after.
     """
 
-    kind: Literal["H", "Z", "S", "K", "L"]
+    kind: Literal["H", "Z", "S", "K", "L", "F"]
     before: str
     after: str = ""
 
@@ -67,6 +73,9 @@ class Companion:
         fields: other fields whose stored bytes the fragment wants to see.
         follows: the fields whose changes are said, so that only a loaded row can change them.
         said: what a save has to tell; None when that is never anything.
+        care: looks after stores of kind `F`; None for a companion without them.
+        renewal: what else `rebuild_indexes` has to do; None for nothing.
+        reaped: how many expired rows one step of upkeep may take out: fewer where one has much to drop.
     """
 
     fragment: Fragment
@@ -78,6 +87,24 @@ class Companion:
     fields: tuple[str, ...] = ()
     follows: tuple[str, ...] = ()
     said: Said | None = field(default=None, compare=False)
+    care: Care | None = field(default=None, compare=False)
+    renewal: Renewal | None = field(default=None, compare=False)
+    reaped: int = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """That an action before this one, in the same step, noted a number: above < number <= most.
+
+    Attributes:
+        noted: the number's name in the fragments' `event.noted`.
+        above: what it must exceed; None for nothing.
+        most: the most that it may be; None for anything.
+    """
+
+    noted: str
+    above: float | None = None
+    most: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +115,10 @@ class Action:
         companion: the companion's name.
         verb: the entry of the fragment's `acts`.
         words: what the verb is told.
+        when: what must hold for it to be done.
     """
 
     companion: str
     verb: str
     words: tuple[Arg, ...] = ()
+    when: Condition | None = None

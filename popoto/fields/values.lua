@@ -1,5 +1,5 @@
 -- Value texts: the key parts of a stored msgpack value, spelled as popoto.keys spells them.
--- A prelude: it defines four locals for the script it is put in front of, and reads no KEYS and no ARGV.
+-- A prelude: it defines five locals for the script it is put in front of, and reads no KEYS and no ARGV.
 --
 -- value_text(kind, raw)  the canonical part and 1.x's; nil, nil where raw is missing, unreadable or not derivable
 --   kind: i int, f float, D Decimal, s str, b bool, d date, t datetime, T time, r a related key (not escaped),
@@ -7,7 +7,8 @@
 -- value_number(raw)      the double nearest to an int or float; nil for anything else
 -- text_part(text)        the key part of a text
 -- part_text(part)        the text of a key part
-local value_text, value_number, text_part, part_text
+-- plain_text(kind, raw)  the text of a value's canonical part; nil as value_text()
+local value_text, value_number, text_part, part_text, plain_text
 do
   local byte, find, format, gsub = string.byte, string.find, string.format, string.gsub
   local match, rep, sub, upper = string.match, string.rep, string.sub, string.upper
@@ -352,5 +353,11 @@ do
     if not read or not raw or raw == "" then return nil, nil end
     if raw == "\192" then return "None", "None" end
     return read(raw)
+  end
+
+  plain_text = function(kind, raw)
+    if kind == "s" then return raw ~= "" and whole_str(raw) or nil end
+    local part = value_text(kind, raw)
+    return part and part_text(part)
   end
 end

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
@@ -53,7 +53,7 @@ class Asking(Generic[M]):
 
     def _fresh(self) -> Self:
         """The same query without its remembered answer, for a verb that writes."""
-        return self._with(replace(self._wanted, values=None))
+        return self._with(replace(self._wanted, values=None, tracks=False))
 
     async def _gathering(self, chunk: int) -> run.Gathering:
         here = await layout()
@@ -90,10 +90,28 @@ class Asking(Generic[M]):
         analyzed: Explanation = await self._asked(lambda planned: explain.analyzed(self._model._meta, planned))
         return analyzed
 
+    async def _paged(self, gathering: run.Gathering, most: int | None) -> list[M]:
+        return await self._noted((await gathering.page())[:most])
+
+    async def _by_keys(self, redis_keys: Iterable[str | bytes], skip_none: bool) -> list[M | None]:
+        rows = await by_keys(self._model, redis_keys, skip_none)
+        await self._noted([row for row in rows if row is not None])
+        return rows
+
+    async def _noted(self, rows: list[M]) -> list[M]:
+        """The rows of an answer, noted as read where their model does that: the last step of every answer."""
+        noting = self._model._read(rows) if self._wanted.tracks else None
+        if noting is not None:
+            await noting
+        return rows
+
     async def _fetching(self) -> list[Any]:
-        rows = arranged(await self._asked(self._loading), self._wanted)
+        rows = await self._fetched()
         names = self._wanted.values
-        return rows if not names else [{name: _plain(row, name) for name in names} for row in rows]
+        return await self._noted(rows) if not names else [{name: _plain(row, name) for name in names} for row in rows]
+
+    async def _fetched(self) -> list[M]:
+        return arranged(await self._asked(self._loading), self._wanted)
 
     async def _loading(self, planned: Plan) -> list[Any]:
         wanted, meta = planned.wanted, self._model._meta
@@ -120,7 +138,7 @@ class Asking(Generic[M]):
         return await run.count(self._model._meta, unlimited, self._model._from_row)
 
     async def _one(self) -> M | None:
-        return await self._getting(None, None, {})
+        return await self._with(replace(self._wanted, tracks=False))._getting(None, None, {})
 
     async def _by_key_values(self, values: dict[str, Any]) -> M | None:
         """The row with just these key values: what `get` is asked for most."""
@@ -145,7 +163,8 @@ class Asking(Generic[M]):
         meta = self._model._meta
         alone = not (self._given or self._also or self._wanted.prefetch or meta.abstract)
         if key is None and alone and kwargs.keys() == meta.key_field_names:
-            return await self._by_key_values(kwargs)
+            row = await self._by_key_values(kwargs)
+            return row if row is None else (await self._noted([row]))[0]
         query = self.filter(**kwargs) if kwargs else self
         names = query._wanted.prefetch
         keys = [key] if key is not None else [] if names else query._named_keys()
@@ -155,12 +174,13 @@ class Asking(Generic[M]):
             where = (await related.resolved(query._wanted)).where
             rows = [row for row in found if row and satisfies(row, where)]
         else:
-            rows = await query.filter(limit=2)._fetching()
+            rows = await query.filter(limit=2)._fetched()
         if len(rows) > 1:
             raise QueryException(
                 f"{self._model.__name__}: get({', '.join(query._given) or ''}) found more than one row; "
                 "narrow it, or use filter()"
             )
+        await self._noted(rows)
         return rows[0] if rows else None
 
 

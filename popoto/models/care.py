@@ -15,8 +15,9 @@ from popoto.models import companion_care, hooks
 from popoto.models.change import KEEP, Change
 from popoto.models.companion_care import literal
 from popoto.models.options import Keyspace, Options
-from popoto.models.reading import by_keys, class_keys
-from popoto.models.writing import present, save_call, told
+from popoto.models.reading import class_keys
+from popoto.models.respelling import defaults, former_and_key, redirect, rows_under, tokens
+from popoto.models.writing import key_bytes, present, save_call, told
 from popoto.storage import Call, Script, ask, ask_all, layout, together
 from popoto.storage.commands.hashes import hscan
 from popoto.storage.commands.keys import scan, type_of
@@ -34,8 +35,23 @@ SETTLE: Final = Script("popoto.settle", "popoto.models", "settle.lua", shape=int
 MOST_MEMBERS: Final = 500
 # Sets that are looked through side by side, in the same round trips.
 MOST_KEYS: Final = 100
+# How often a row is read again that another writer changes while it is to be renamed.
+MOST_ATTEMPTS: Final = 10
 _COMPOSITE: Final = ("C", "c")
 _FAMILIES: Final = {"Z": "sorted_fields", "G": "geo_fields"}
+
+
+class _Looked:
+    """Tells how many entries were looked at so far."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self._progress = progress
+        self._seen = 0
+
+    def __call__(self, more: int) -> None:
+        self._seen += more
+        if self._progress is not None:
+            self._progress(self._seen)
 
 
 async def examine(model: type[Model], batch_size: int, *, removing: bool, progress: Progress | None) -> dict[str, Any]:
@@ -44,15 +60,15 @@ async def examine(model: type[Model], batch_size: int, *, removing: bool, progre
     check_batch_size(batch_size)
     keyspace = meta.keyspace(await layout())
     if removing:
-        await reap_all(keyspace)
+        await reap_all(meta, keyspace)
     size = min(batch_size, MOST_MEMBERS)
     report: dict[str, Any] = {name: {} for name in ("key_fields", "indexed_fields", "sorted_fields", "geo_fields")}
     report = {"class_set": 0, **report, "composite_indexes": {}}
-    seen = 0
     expired = set() if removing else await _expired(keyspace)
 
+    looked = _Looked(progress)
+
     async def strays_of(key: bytes, index: Index | None) -> int:
-        nonlocal seen
         strays, cursor = 0, 0
         while True:
             members, cursor, ended = await _members(key, index, cursor, size)
@@ -64,9 +80,7 @@ async def examine(model: type[Model], batch_size: int, *, removing: bool, progre
                 # What the ledger will take out is no stray: a query or a count does not see it already.
                 strays += sum(1 for member in found if member not in expired)
                 cursor -= len(found) if removing and _is_sorted(index) else 0
-                seen += len(some)
-                if progress is not None:
-                    progress(seen)
+                looked(len(some))
             if ended:
                 return strays
 
@@ -76,7 +90,7 @@ async def examine(model: type[Model], batch_size: int, *, removing: bool, progre
         count = 0
         for start in range(0, len(keys), MOST_KEYS):
             count += sum(await together([strays_of(key, index) for key in keys[start : start + MOST_KEYS]]))
-        count += await _stray_values(meta, keyspace, index, size, removing=removing)
+        count += await _stray_values(meta, keyspace, index, size, looked, removing=removing)
         if index.kind in _COMPOSITE:
             report["composite_indexes"][index.base(meta.model_name)] = count
             continue
@@ -94,6 +108,9 @@ async def rebuild(model: type[Model], batch_size: int, progress: Progress | None
     meta = model._meta
     check_batch_size(batch_size)
     keyspace = meta.keyspace(await layout())
+    for one in meta.companions:
+        if one.renewal is not None:
+            await one.renewal(keyspace.prefix)
     done = 0
     cursor = 0
     refused: list[str] = []
@@ -105,7 +122,7 @@ async def rebuild(model: type[Model], batch_size: int, progress: Progress | None
         seen.update(fresh)
         types = await ask_all([type_of(key) for key in fresh])
         rows = [key for key, kind in zip(fresh, types, strict=True) if kind == b"hash"]
-        done += await _reindexed(model, keyspace, rows, refused)
+        done += await _reindexed(model, keyspace, rows, refused, seen)
         if progress is not None:
             progress(done)
         if cursor == 0:
@@ -121,40 +138,61 @@ async def rebuild(model: type[Model], batch_size: int, progress: Progress | None
     return done
 
 
-async def _reindexed(model: type[Model], keyspace: Keyspace, keys: list[bytes], refused: list[str]) -> int:
-    rows = [row for row in await by_keys(model, keys, skip_none=True) if row is not None and _is_row(row)]
-    calls = []
-    for row in rows:
-        scores, expected = _scores(row)
-        change = Change("reindex", row.pk, scores=scores, expected=expected, expiry=KEEP)
-        told(row, change, keyspace)
-        calls.append(save_call(change, keyspace, hooks.reindexing(row, change, keyspace.prefix)))
+async def _reindexed(
+    model: type[Model], keyspace: Keyspace, keys: list[bytes], refused: list[str], seen: set[bytes]
+) -> int:
     done = 0
-    for row, reply in zip(rows, await ask_all(calls, errors="return"), strict=True):
-        if not isinstance(reply, ReplyError):
-            done += 1
-        elif reply.code == "STALE":
-            # It was saved meanwhile, by a writer that keeps the indexes.
-            done += 1
-        elif reply.code != "GONE":
-            refused.append(f"{row.pk!r} cannot be indexed ({reply})")
+    staying: set[str] = set()
+    again: list[str] = []
+    for _ in range(MOST_ATTEMPTS):
+        rows = await rows_under(model, keys)
+        changes = [_reindex(row, staying) for row in rows]
+        calls = [_call(row, change, keyspace) for row, change in zip(rows, changes, strict=True)]
+        replies = await ask_all(calls, errors="return")
+        again = []
+        for change, reply in zip(changes, replies, strict=True):
+            seen.add(key_bytes(keyspace.prefix + change.key))
+            code = reply.code if isinstance(reply, ReplyError) else None
+            if code == "TAKEN":
+                refused.append(f"{change.former!r} belongs under the key {change.key!r}, which another row has")
+                staying.add(str(change.former))
+            if code == "TAKEN" or (code == "STALE" and change.former is not None):
+                again.append(str(change.former))
+            elif code is None or code == "STALE":
+                # A stale one was saved meanwhile, by a writer that keeps the indexes.
+                done += 1
+            elif code != "GONE":
+                refused.append(f"{change.former or change.key!r} cannot be indexed ({reply})")
+        await redirect(model, rows, refused)
+        if not again:
+            return done
+        keys = [key_bytes(keyspace.prefix + key) for key in again]
+    refused += [f"{key!r} was changed by others whenever it was to be renamed" for key in again]
     return done
 
 
-def _is_row(row: Model) -> bool:
-    """Whether the hash under a key is a row of the model: its key is made of its own key values."""
-    meta = row._meta
-    try:
-        return row.pk in meta.row_keys({name: getattr(row, name) for name in meta.key_order})
-    except ModelException:
-        return False
+def _call(row: Model, change: Change, keyspace: Keyspace) -> Call[int]:
+    told(row, change, keyspace)
+    return save_call(change, keyspace, hooks.reindexing(row, change, keyspace.prefix))
+
+
+def _reindex(row: Model, staying: set[str]) -> Change:
+    """The change that writes a row's entries anew, under its canonical key unless it is to stay where it is."""
+    former, key = (None, row.pk) if row.pk in staying else former_and_key(row)
+    missing = defaults(row)
+    scores, expected = _scores(row)
+    texts = tokens(row)
+    # The row is as it was read, or it is read again.
+    read = [*texts, *missing, *(row._meta.key_order if former is not None else ())]
+    expected |= {name: row._raw.get(name) for name in read}
+    return Change("reindex", key, former, missing, scores, texts, expected, expiry=KEEP)
 
 
 def _scores(row: Model) -> tuple[dict[str, float | str], dict[str, bytes | None]]:
     scores: dict[str, float | str] = {}
     expected: dict[str, bytes | None] = {}
     for index in row._meta.row_indexes:
-        if index.kind in _FAMILIES and index.field in row._raw:
+        if index.kind in _FAMILIES:
             try:
                 value = getattr(row, index.field)
             except ModelException:
@@ -164,14 +202,15 @@ def _scores(row: Model) -> tuple[dict[str, float | str], dict[str, bytes | None]
             score = None if value is None else scored(value)
             if score is not None:
                 scores[index.field] = score
-            expected[index.field] = row._raw[index.field]
+            expected[index.field] = row._raw.get(index.field)
     return scores, expected
 
 
-async def reap_all(keyspace: Keyspace) -> None:
+async def reap_all(meta: Options, keyspace: Keyspace) -> None:
     """Take every expired row out of its model's indexes, in bounded steps."""
     keys = [keyspace.class_set, keyspace.ledger, keyspace.receipts]
-    while await ask(Call(keyspace.scripts.reap, keys, [present(), MOST_MEMBERS, *keyspace.companions])):
+    most = min([MOST_MEMBERS, *(one.reaped for one in meta.companions)])
+    while await ask(Call(keyspace.scripts.reap, keys, [present(), most, *keyspace.companions])):
         pass
 
 
@@ -185,7 +224,9 @@ async def _expired(keyspace: Keyspace) -> set[bytes]:
             return expired
 
 
-async def _stray_values(meta: Options, keyspace: Keyspace, index: Index, size: int, *, removing: bool) -> int:
+async def _stray_values(
+    meta: Options, keyspace: Keyspace, index: Index, size: int, looked: Progress, *, removing: bool
+) -> int:
     """How many values a list has without a set."""
     if index.kind in _COMPOSITE or index.field not in meta.listed:
         return 0
@@ -200,6 +241,7 @@ async def _stray_values(meta: Options, keyspace: Keyspace, index: Index, size: i
             Call(CLEAN_VALUES if removing else CHECK_VALUES, [key], [int(removing), len(values), *values, *words])
         )
         strays += some
+        looked(len(values))
         place += len(values) - (some if removing else 0)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from time import time
@@ -29,6 +29,7 @@ class Change:
         mode: `replace` makes the row just this, `update` wants it to be there, `insert` wants it not to be.
         key: the row's key after the change.
         former: its key before, when it is renamed.
+        older: other spellings of the key, of 1.x, under which the same row or a taken key may be found.
         values: bytes by field name.
         scores: places in sorted sets, by field name: a number, or longitude and latitude.
         tokens: texts of values whose bytes do not tell them to a script, by field name.
@@ -50,6 +51,7 @@ class Change:
     expiry: tuple[str, str, str] = ("default", "", "")
     apart: dict[str, bytes] = field(default_factory=dict)
     companions: list[Arg] | None = None
+    older: Sequence[str] = ()
 
 
 def shown(value: Any) -> str:
@@ -127,6 +129,8 @@ def prepared(
         if names is not None:
             check_all(instance, meta.field_names)
         change = Change(mode or "replace", _key(instance), values=_encoded(instance, meta.field_names))
+        if change.mode == "replace":
+            change.older = _older(instance)
     else:
         change = _update(instance, stored, chosen, migrate_key=migrate_key)
     change.apart = {name: change.values.pop(name) for name in meta.apart_field_names if name in change.values}
@@ -161,11 +165,17 @@ def _update(instance: Model, stored: str, chosen: list[str], *, migrate_key: boo
             f"key {stored!r}: call save(migrate_key=True) to rename the row, or create a new one"
         )
     check_all(instance, moved)
-    return Change("update", _key(instance), stored, values=_differing(instance, [*chosen, *moved]))
+    change = Change("update", _key(instance), stored, values=_differing(instance, [*chosen, *moved]))
+    change.older = [key for key in _older(instance) if key != stored]
+    return change
 
 
 def _key(instance: Model) -> str:
     return instance._meta.row_key({name: getattr(instance, name) for name in instance._meta.key_order})
+
+
+def _older(instance: Model) -> list[str]:
+    return instance._meta.older_keys({name: getattr(instance, name) for name in instance._meta.key_order})
 
 
 def _differs(instance: Model, name: str) -> bool:

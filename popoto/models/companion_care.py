@@ -32,6 +32,9 @@ async def examine(
     script = keyspace.scripts.clean if removing else keyspace.scripts.check
     report = {}
     for one in meta.companions:
+        if one.care is not None:
+            report[one.name] = await one.care(keyspace.prefix, removing, expired)
+            continue
         words = meta.companion_words(keyspace.prefix, {one.name})
         strays: set[bytes] = set()
         for number, store in enumerate(one.stores, 1):

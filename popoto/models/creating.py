@@ -29,9 +29,9 @@ async def get_or_create(
         if found is not None:
             return found, False
     fresh = model(**{**lookup, **(defaults or {})})
-    known = await _of_1x(fresh)
+    known = await _unwritten(model, fresh, lookup)
     if known is not None:
-        return _agreed(model, known, fresh, lookup), False
+        return known, False
     keyspace = meta.keyspace(await layout())
     try:
         change = prepared(fresh, names=None, skip_auto_now=False, migrate_key=False, mode="insert")
@@ -57,6 +57,17 @@ async def get_or_create(
         refused(written, fresh, change)
     existing = model._from_row(change.key, meta.field_names, row_values(meta, iter(read)))
     return _agreed(model, existing, fresh, lookup), False
+
+
+async def _unwritten(model: type[M], fresh: M, lookup: Mapping[str, Any]) -> M | None:
+    """The answer where nothing is to be written: a row whose key 1.x has spelled in another way; of an instance that a
+    mixin keeps from being saved, the row that is there all the same, else the unsaved instance."""
+    found = await _of_1x(fresh)
+    if found is None and not fresh._admitted():
+        (found,) = await by_keys(model, [fresh.pk], skip_none=False)
+        if found is None:
+            return fresh
+    return None if found is None else _agreed(model, found, fresh, lookup)
 
 
 async def _of_1x(fresh: M) -> M | None:

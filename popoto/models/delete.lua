@@ -1,7 +1,7 @@
 -- Deletes one row, every index entry that its stored bytes tell of, and what its companions keep.
--- KEYS: 1 the row; 2 the class set; 3 the expiry ledger; 4 its receipts.
--- ARGV: the present in Unix milliseconds; the schema as entries.lua reads it; the companions as companions.lua reads
---   them; the block of extras.lua, or nothing.
+-- KEYS: 1 the row; 2 the class set; 3 the expiry ledger; 4 its receipts; from 5 other spellings of the row's key.
+-- ARGV: the present in Unix milliseconds; number of key fields to know an older spelling by, and of each name and bytes;
+--   the schema as entries.lua reads it; the companions as companions.lua reads them; the block of extras.lua, or nothing.
 -- Returns 1 when the row was there, else 0.
 -- include: popoto.fields values.lua
 -- include: popoto.fields entries.lua
@@ -11,8 +11,15 @@
 -- include: popoto.models extras.lua
 -- pieces: composites
 -- include: popoto.models ledger.lua
+-- include: popoto.models spelling.lua
 local row_key, class_set, ledger, receipts = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local now = take()
+local key_fields, key_values = {}, {}
+for number = 1, tonumber(take()) do
+  key_fields[number] = take()
+  key_values[key_fields[number]] = take()
+end
+row_key = older_key(row_key, 5, key_fields, key_values) or row_key
 local schema = take_schema()
 schema.companions = take_companions()
 local extras = take_extras()

@@ -43,6 +43,8 @@ def check(instance: Model, name: str, delta: Any) -> Field[Any]:
         raise TypeError(f"{meta.model_name}.{name} cannot be incremented by None: give a number")
     if field.type not in NUMBERS:
         raise TypeError(f"{meta.model_name}.{name} holds {field.type.__name__}, and only numbers can be incremented")
+    if not field.summed:
+        raise TypeError(f"{meta.model_name}.{name} is a {type(field).__name__}, to which nothing is added")
     if field.key:
         raise ModelException(f"{meta.model_name}.{name} is part of the key: assign it and save(migrate_key=True)")
     return field

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from popoto.exceptions import ModelException
 from popoto.fields import AutoKeyField, Field
+from popoto.fields.outcomes import OUTCOMES
 from popoto.models.options import META_OPTIONS, Options, inherited_meta
 
 if TYPE_CHECKING:
@@ -38,7 +39,9 @@ class ModelBase(type):
             setattr(made, "_auto_key", auto)  # noqa: B010 - a type has no such attribute for a checker
             fields["_auto_key"] = auto
         mixins = cast("type[Model]", made)
-        made._meta = Options(name, fields, inherited_meta(bases, meta), mixins._companions(name), mixins._signals(name))
+        observed = any(mixins._outcome_actions(outcome) for outcome in OUTCOMES)
+        kept, signals = mixins._companions(name), mixins._signals(name)
+        made._meta = Options(name, fields, inherited_meta(bases, meta), kept, signals, observed=observed)
         made._meta.model = made
         setattr(made, "_options", made._meta)  # noqa: B010
         setattr(made, "_ttl", made._meta.ttl)  # noqa: B010

@@ -100,13 +100,25 @@ class Model(Many, Upkeep, AsDictionary, metaclass=ModelBase):
         """The numbers that the model's mixins offer to rankings."""
         return {}
 
+    @classmethod
+    def _outcome_actions(cls, outcome: str) -> Sequence[Action]:
+        """What the model's mixins do when a row's outcome is reported, as `Field.outcome_actions`."""
+        return ()
+
+    @classmethod
+    def _read(cls, rows: Sequence[Self]) -> Op[None] | None:
+        """The plan that notes that rows were loaded for a user; None where nothing is noted."""
+        return None
+
     def _admitted(self) -> bool:
         """Whether a save may go on; a mixin that filters writes says no, and `save()` returns False."""
         return True
 
-    def _acting(self, actions: Sequence[Action], *, reading: bool = False) -> Op[list[Any]]:
+    def _acting(
+        self, actions: Sequence[Action], *, reading: bool = False, changed: Sequence[str] = ()
+    ) -> Op[list[Any]]:
         """The plan that does things to what the row's companions keep, in one step."""
-        return acting.act(self, actions, reading=reading)
+        return acting.act(self, actions, reading=reading, changed=changed)
 
     @classmethod
     def _adds_commands(cls) -> bool:

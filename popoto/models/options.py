@@ -12,9 +12,11 @@ from typing import Any, Final
 from popoto.exceptions import ModelException
 from popoto.fields import Field
 from popoto.fields.companions import Companion
+from popoto.fields.outcomes import OUTCOMES
+from popoto.fields.recall_proposal import proposals
 from popoto.fields.signals import Signal
 from popoto.fields.sources import TEXT_CODES, Index
-from popoto.keys import CLASS_SET, COMPOSITE, EXPIRY_LEDGER, EXPIRY_RECEIPTS, part, spellings
+from popoto.keys import CLASS_SET, COMPOSITE, EXPIRY_LEDGER, EXPIRY_RECEIPTS, is_respelled, part, spellings
 from popoto.models.scripts import RowScripts, row_scripts
 from popoto.storage import Layout
 from popoto.storage.steps import Arg
@@ -39,6 +41,7 @@ class Keyspace:
         schema: the indexes, as the scripts read them.
         companions: the companions, as the scripts read them where nothing is said.
         scripts: the scripts that change rows.
+        key_order: the names of the key fields.
     """
 
     prefix: str
@@ -48,6 +51,7 @@ class Keyspace:
     schema: tuple[bytes, ...]
     companions: tuple[bytes | str | int | float, ...]
     scripts: RowScripts
+    key_order: tuple[str, ...]
 
 
 class Options:
@@ -60,6 +64,8 @@ class Options:
         meta: Mapping[str, Any],
         companions: Iterable[Companion] = (),
         signals: Mapping[str, Signal] = MappingProxyType({}),
+        *,
+        observed: bool = False,
     ) -> None:
         self.model_name = model_name
         self.explicit_fields = {name: field for name, field in fields.items() if not name.startswith("_")}
@@ -111,16 +117,25 @@ class Options:
         )
         # Every index that rows have entries in.
         self.row_indexes = self._row_indexes()
-        own = [one for field in self.field_list for one in field.companions(model_name)]
+        self._keep_beside(companions, signals, observed)
+
+    # -- definition
+
+    def _keep_beside(self, companions: Iterable[Companion], signals: Mapping[str, Signal], observed: bool) -> None:
+        """Note what fields and mixins keep beside the rows, and what they offer to rankings."""
+        own = [one for field in self.field_list for one in field.companions(self.model_name)]
         self.companions: tuple[Companion, ...] = (*own, *companions)
+        # Whether an outcome changes anything that the rows keep: then their proposals are kept with them.
+        self.observed = observed or any(field.outcome_actions(one) for field in self.field_list for one in OUTCOMES)
+        if self.observed:
+            self.companions += (proposals(self.model_name),)
+        self._check_companions()
         self.scripts = row_scripts(
             (one.fragment for one in self.companions), composites=bool(self.indexes), lists=bool(self.listed)
         )
         self.signals: dict[str, Signal] = dict(signals)
         for field in self.field_list:
-            self.signals |= field.signals(model_name)
-
-    # -- definition
+            self.signals |= field.signals(self.model_name)
 
     def _check(self) -> None:
         if self.order_by is not None and (
@@ -138,6 +153,19 @@ class Options:
                     raise ModelException(
                         f"{self.model_name}.{field.name}: partition_by names {name!r}, "
                         f"which is no field{self.near(name)}"
+                    )
+
+    def _check_companions(self) -> None:
+        for one in self.companions:
+            for name in one.partitions:
+                if name not in self.fields:
+                    raise ModelException(
+                        f"{self.model_name}.{one.name}: partition_by names {name!r}, which is no field{self.near(name)}"
+                    )
+                if self.fields[name].code == "x":
+                    raise ModelException(
+                        f"{self.model_name}.{one.name}: partition_by names {name!r}, whose "
+                        f"{self.fields[name].type.__name__} has no one text: name a number, text, date or relationship"
                     )
 
     def _check_version(self) -> None:
@@ -210,6 +238,10 @@ class Options:
         choices = [spellings(values[name]) for name in self.key_order]
         return [":".join((self.model_name, *parts)) for parts in product(*choices)]
 
+    def older_keys(self, values: Mapping[str, Any]) -> list[str]:
+        """The spellings that 1.x used alone."""
+        return self.row_keys(values)[1:] if any(is_respelled(values[name]) for name in self.key_order) else []
+
     def keyspace(self, layout: Layout) -> Keyspace:
         """The model's keys on a store with this layout."""
         found = self._keyspaces.get(layout)
@@ -219,7 +251,7 @@ class Options:
             class_set, ledger, receipts = (f"{prefix}{name}:{self.model_name}".encode() for name in names)
             schema = self.schema_words(prefix, self.row_indexes)
             companions = tuple(self.companion_words(prefix))
-            found = Keyspace(prefix, class_set, ledger, receipts, schema, companions, self.scripts)
+            found = Keyspace(prefix, class_set, ledger, receipts, schema, companions, self.scripts, self.key_order)
             self._keyspaces[layout] = found
         return found
 

@@ -11,7 +11,6 @@ from popoto.fields.expressions import Q
 from popoto.models.arrangement import Arrangement
 from popoto.models.asking import Asking
 from popoto.models.care import model_keys
-from popoto.models.reading import by_keys
 from popoto.queries import parse
 from popoto.queries.explain import Explanation
 from popoto.queries.fetch import PAGE_ROWS
@@ -104,7 +103,7 @@ class Query(Asking[M], Arrangement):
 
     def get_many(self, redis_keys: Iterable[str | bytes], skip_none: bool = False) -> list[M | None]:
         """The rows with these keys, in their order, None for one that is missing, unless it is to be skipped."""
-        return self._model._run(by_keys(self._model, redis_keys, skip_none))  # type: ignore[no-any-return]
+        return self._model._run(self._by_keys(redis_keys, skip_none))  # type: ignore[no-any-return]
 
     def count(self, **kwargs: Any) -> int:
         """How many rows there are; nothing is loaded where the indexes tell. A limit bounds it."""
@@ -112,7 +111,7 @@ class Query(Asking[M], Arrangement):
 
     def exists(self, **kwargs: Any) -> bool:
         """Whether there is any row."""
-        return bool(self._unsorted().filter(**kwargs, limit=1).all())
+        return bool(self._unsorted().filter(**kwargs, limit=1).no_track().all())
 
     def first(self) -> M | None:
         """The first row in the query's order, or None."""
@@ -149,17 +148,14 @@ class Query(Asking[M], Arrangement):
         gathering = self._model._run(self._gathering(chunk))
         left = self._wanted.limit
         while not gathering.ended and left != 0:
-            page = self._model._run(gathering.page())
+            page = self._model._run(self._paged(gathering, left))
             # One page's related rows are not kept for the next.
             for found in gathering.related.values():
                 found.clear()
             for row in page:
                 gathering.found.pop(row.pk, None)
-                if left is not None:
-                    if left == 0:
-                        return
-                    left -= 1
                 yield row
+            left = None if left is None else left - len(page)
 
     def update(self, **updates: Any) -> int:
         """Give every row new values, in one round trip a batch after the rows were fetched.
@@ -210,7 +206,7 @@ class Query(Asking[M], Arrangement):
 
     async def async_get_many(self, redis_keys: Iterable[str | bytes], skip_none: bool = False) -> list[M | None]:
         """`get_many` for asyncio."""
-        return await self._model._arun(by_keys(self._model, redis_keys, skip_none))  # type: ignore[no-any-return]
+        return await self._model._arun(self._by_keys(redis_keys, skip_none))  # type: ignore[no-any-return]
 
     async def async_count(self, **kwargs: Any) -> int:
         """`count` for asyncio."""
@@ -218,7 +214,7 @@ class Query(Asking[M], Arrangement):
 
     async def async_exists(self, **kwargs: Any) -> bool:
         """`exists` for asyncio."""
-        return bool(await self._unsorted().filter(**kwargs, limit=1))
+        return bool(await self._unsorted().filter(**kwargs, limit=1).no_track())
 
     async def async_first(self) -> M | None:
         """`first` for asyncio."""

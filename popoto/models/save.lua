@@ -1,10 +1,12 @@
 -- Saves one row: its hash, its index entries, its companions and its expiry, decided from the row that is stored now.
--- KEYS: 1 the row; 2 the class set; 3 the expiry ledger; 4 its receipts; 5 the row's former key, when it is renamed.
+-- KEYS: 1 the row; 2 the class set; 3 the expiry ledger; 4 its receipts; the row's former key, when it is renamed; then
+--   other spellings of its key, when it is renamed or replaced.
 -- ARGV: the present in Unix milliseconds;
 --   mode (replace: the row becomes just this; update: it must be there; insert: it must not; reindex: as update, and
 --   every index entry is written anew);
 --   expiry (default, keep, persist, px or at), its number of milliseconds, and the mark to keep with the row: a row whose
 --   time to live is its own and not its model's says so in `$ttl`, so that a later save renews the right one;
+--   number of key fields to know an older spelling by, and their names;
 --   number of fields, and of each name and bytes;
 --   number of scores, and of each field and score; number of tokens, and of each field and text;
 --   number of expectations, and of each field and the bytes it must hold ('' for none);
@@ -21,6 +23,7 @@
 -- pieces: arithmetic
 -- pieces: composites
 -- include: popoto.models ledger.lua
+-- include: popoto.models spelling.lua
 local row_key, class_set, ledger, receipts, former_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 -- A row with a time to live takes this many expired ones with it, so that indexes never grow by them.
 local REAPED = 8
@@ -28,6 +31,10 @@ local EXPIRY_MARK = '$ttl'
 local now, mode, expiry, moment, mark = take(), take(), take(), take(), take()
 local reindexing = mode == 'reindex'
 mode = reindexing and 'update' or mode
+local key_fields = {}
+for number = 1, tonumber(take()) do
+  key_fields[number] = take()
+end
 local pairs_given, changed = {}, {}
 for number = 1, 2 * tonumber(take()), 2 do
   local name, value = take(), take()
@@ -56,6 +63,9 @@ end
 local schema = take_schema()
 schema.companions = take_companions()
 local extras = take_extras()
+if mode == 'replace' then
+  former_key = older_key(row_key, 5, key_fields, changed)
+end
 local source = former_key or row_key
 
 -- Look: everything that can be refused is found before the first write.
@@ -104,6 +114,15 @@ for name, value in pairs(changed) do
   end
 end
 after[RECEIPT] = tokens
+if former_key and mode == 'update' and #key_fields > 0 then
+  local identity = {}
+  for _, name in ipairs(key_fields) do
+    identity[name] = changed[name] or redis.call('HGET', source, name)
+  end
+  if older_key(row_key, 6, key_fields, identity) then
+    return redis.error_reply('TAKEN ' .. row_key)
+  end
+end
 
 local function concerned(index)
   if mode ~= 'update' or reindexing or former_key or changed[index.field] then
@@ -173,7 +192,10 @@ for _, index in ipairs(schema) do
     end
     if key and index.kind == 'U' and after[index.field] ~= NIL then
       local wrong = leftovers(key, index, key)
-      local older = wrong and legacy ~= key and leftovers(legacy, index, key) or {}
+      local older = {}
+      if wrong and legacy ~= key then
+        older = leftovers(legacy, index, key)
+      end
       if not wrong or not older then
         return redis.error_reply('UNIQ ' .. index.field)
       end

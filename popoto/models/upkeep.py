@@ -61,13 +61,16 @@ class Upkeep:
         """Write every row's index entries anew and remove those that no row has; queries answer fully meanwhile.
 
         Rows are found by a walk over the keys of the model, so rows that the class set has lost come back, and data of
-        popoto 1.x is brought up to date.
+        popoto 1.x is brought up to date: a row whose key 1.x spelled in another way is put under its key in one atomic
+        step, references to it from models that this process knows follow, and an indexed field that a row lacks gets
+        its default.
 
         Returns:
             How many rows were indexed.
 
         Raises:
-            ModelException: when two rows hold one unique value; nothing is lost, and the message names a row.
+            ModelException: when two rows hold one unique value, or the key of one is taken by another; nothing is lost,
+                and the message names a row.
         """
         return int(cls._run(care.rebuild(cls, batch_size, progress)))  # type: ignore
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, NoReturn
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from popoto import clock
 from popoto.exceptions import ModelException, ReplyError, StaleObjectError
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from popoto.models.model import Model
 
 logger = logging.getLogger("popoto.models")
+NO_VALUES: Final[Mapping[str, bytes]] = {}
 
 
 def key_bytes(key: str) -> bytes:
@@ -32,19 +33,30 @@ def present() -> int:
     return round(clock.now() * 1000)
 
 
-def delete_call(key: bytes, keyspace: Keyspace, extras: Iterable[Extra] = ()) -> Call[int]:
-    """The call that deletes a row."""
-    keys = [key, keyspace.class_set, keyspace.ledger, keyspace.receipts]
-    words = [present(), *keyspace.schema, *keyspace.companions, *extra_words(extras)]
+def delete_call(
+    key: bytes,
+    keyspace: Keyspace,
+    extras: Iterable[Extra] = (),
+    older: Iterable[bytes] = (),
+    values: Mapping[str, bytes] = NO_VALUES,
+) -> Call[int]:
+    """The call that deletes a row: the one under the key, or one of these key values under an older spelling."""
+    keys = [key, keyspace.class_set, keyspace.ledger, keyspace.receipts, *older]
+    words: list[Arg] = [present(), len(values)]
+    for name, value in values.items():
+        words += (name, value)
+    words += (*keyspace.schema, *keyspace.companions, *extra_words(extras))
     return Call(keyspace.scripts.delete, keys, words)
 
 
 def save_call(change: Change, keyspace: Keyspace, extras: Iterable[Extra] = ()) -> Call[int]:
     """The call that makes a change."""
     keys = [key_bytes(keyspace.prefix + change.key), keyspace.class_set, keyspace.ledger, keyspace.receipts]
-    if change.former is not None:
-        keys.append(key_bytes(keyspace.prefix + change.former))
+    others = change.older if change.former is None else (change.former, *change.older)
+    keys += [key_bytes(keyspace.prefix + key) for key in others]
     words: list[Arg] = [present(), change.mode, *change.expiry]
+    identity = keyspace.key_order if change.older else ()
+    words += [len(identity), *identity]
     for group in (change.values, {name: str(score) for name, score in change.scores.items()}, change.tokens):
         words.append(len(group))
         for name, value in group.items():
@@ -161,9 +173,17 @@ async def delete(instance: Model) -> bool:
     """Delete an instance's row and index entries."""
     meta = instance._meta
     keyspace = meta.keyspace(await layout())
-    key = instance._redis_key or meta.row_key({name: getattr(instance, name) for name in meta.key_order})
+    older: list[bytes] = []
+    values: dict[str, bytes] = {}
+    if (key := instance._redis_key) is None:
+        given = {name: getattr(instance, name) for name in meta.key_order}
+        key = meta.row_key(given)
+        older = [key_bytes(keyspace.prefix + one) for one in meta.older_keys(given)]
+        if older:
+            values = {name: encoded(type(instance), meta.fields[name], given[name]) for name in given}
     extras = hooks.deleting(instance, key, keyspace.prefix)
-    existed = bool(await ask(delete_call(key_bytes(keyspace.prefix + key), keyspace, extras)))
+    call = delete_call(key_bytes(keyspace.prefix + key), keyspace, extras, older, values)
+    existed = bool(await ask(call))
     instance.__dict__["_redis_key"] = None
     return existed
 

@@ -66,6 +66,7 @@ if not index_sources(schema) then
   return {'wide', action == 'count' and 0 or {}, '', 0, {}}
 end
 local walks, size = driver(root)
+walks = walked_before(cursor) or walks
 
 -- A small driver is read whole and put in order; else the order itself is walked until enough is found.
 local sorted = false
@@ -83,7 +84,7 @@ if order_key then
   if walks[1] ~= whole.class and walks[1] ~= range and small then
     sorted = true
   else
-    walks = {range or {kind = 'Z', keys = {order_key}, from = '-inf', to = '+inf'}}
+    walks = {range or {kind = 'Z', keys = {order_key}, from = '-inf', to = '+inf', leaf = '-'}}
     size = range and range.size or redis.call('ZCARD', order_key)
   end
 end
@@ -142,7 +143,8 @@ local function unseen(members, walking)
 end
 
 local everything, left_out = {}, false
-while walk.number <= #walks and looked < budget and (sorted or #found < most) do
+local tested_before = tested
+while walk.number <= #walks and (sorted or (looked + tested - tested_before < budget and #found < most)) do
   local walking = walk.number
   walk.number_of_chunk = walking
   local members, cost = next_chunk(walk)

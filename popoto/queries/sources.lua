@@ -12,6 +12,7 @@
 --   about too many rows
 -- measured(source)       how many members it has at most, and the leaves to walk for them
 -- driver(root)           the sources to walk, and how many members they have at most
+-- walked_before(cursor)  the sources that the page before was taken from, if it was not walked in order
 -- flags(members, source) which of the members are in it, by their place
 -- filtered(root, walks, members)   the members that are in every source beyond those that are walked
 -- confirmed(source, row) whether a row's stored bytes say that it belongs where an index has it; row.key is its key
@@ -31,7 +32,8 @@ local function to_number(text)
 end
 
 local function new_tree(class_key)
-  return {class = {kind = 'S', keys = {class_key}, size = redis.call('SCARD', class_key)}, indexed = {}}
+  local class = {kind = 'S', keys = {class_key}, size = redis.call('SCARD', class_key), leaf = 0}
+  return {class = class, indexed = {}, leaves = {[0] = class}}
 end
 
 local whole = new_tree(KEYS[1])
@@ -79,6 +81,8 @@ local function take_source(tree)
     end
     return source
   end
+  source.leaf = #tree.leaves + 1
+  tree.leaves[source.leaf] = source
   if source.kind ~= 'K' then
     tree.indexed[#tree.indexed + 1] = source
   end
@@ -173,6 +177,15 @@ local function driver(root)
   return {root.class}, root.class.size
 end
 
+-- The sources that a page was taken from; nil for the first page and for a walk in order.
+local function walked_before(cursor)
+  local numbers, walks = string.match(cursor, '^([%d,]+) '), {}
+  for number in string.gmatch(numbers or '', '%d+') do
+    walks[#walks + 1] = whole.leaves[tonumber(number)]
+  end
+  return numbers and walks
+end
+
 local function between(source, score)
   return (score > source.low or (score == source.low and not source.low_open))
     and (score < source.high or (score == source.high and not source.high_open))
@@ -185,11 +198,14 @@ end
 
 -- Whether the text of stored bytes is wanted; nil where they do not tell.
 local function text_holds(source, raw)
-  local part = raw and raw ~= NIL and value_text(source.index.code, raw)
-  if part then
-    return text_matches(source, part_text(part))
+  if raw == NIL then
+    return false
   end
-  return raw == NIL and false or nil
+  local text = raw and plain_text(source.index.code, raw)
+  if text then
+    return text_matches(source, text)
+  end
+  return nil
 end
 
 -- Whether a row's only key value may have the wanted text; 1.x did not mark a literal `{&#58;}`.
@@ -199,6 +215,9 @@ local function name_holds(source, member)
     or (string.find(part, '{&#58;}', 1, true) and text_matches(source, (string.gsub(part, '/(.)', '%1'))))
 end
 
+-- What tests of rows have cost so far, as the members of a set or sorted set that could be looked at instead.
+local tested = 0
+
 -- Which of the members are in a source, by their place.
 local function flags(members, source)
   local good = {}
@@ -207,6 +226,7 @@ local function flags(members, source)
       good[place] = source.has[member]
     end
   elseif source.kind == 'T' then
+    tested = tested + (source.named and 2 or 6) * #members
     for place, member in ipairs(members) do
       if source.named then
         good[place] = name_holds(source, member)
@@ -216,6 +236,7 @@ local function flags(members, source)
     end
   elseif source.by_name then
     -- Rows are fewer than sets here.
+    tested = tested + 6 * #members
     for place, member in ipairs(members) do
       local key = entry_keys(source.index, read_row(member, source.own))
       good[place] = key and source.has[key]
@@ -311,7 +332,7 @@ local function keys_of(tree)
   local walk = new_walk(walks, '', CHUNK)
   while walk.number <= #walks do
     local members, cost = next_chunk(walk)
-    looked = looked + math.max(cost, #members)
+    looked = looked + math.max(cost, 7 * #members)
     for _, member in ipairs(filtered(tree.root, walks, members)) do
       local row = not had[member] and row_under(member, tree)
       had[member] = true
@@ -319,7 +340,7 @@ local function keys_of(tree)
         found[#found + 1] = member
       end
     end
-    if #found > MOST_RELATED or (looked >= MOST_LOOKED and walk.number <= #walks) then
+    if #found > MOST_RELATED or (looked + tested >= MOST_LOOKED and walk.number <= #walks) then
       return nil
     end
   end

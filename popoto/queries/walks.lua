@@ -20,10 +20,11 @@ local function value_key(index, text)
   return index.base .. ':' .. text_part(text)
 end
 
--- Cursors: the walk's number, its key's number, then of a set the server's own cursor, of a sorted set the score to go
+-- Cursors: the numbers of the sources that are walked, as those that are cheapest may be others when the next page is
+-- asked for; then the walk's number, its key's number, then of a set the server's own cursor, of a sorted set the score to go
 -- on from and how many of that score were seen, of texts 1 and the last one, of sets that change places the key.
 local function new_walk(walks, cursor, step, descending)
-  local number, key_number, place, seen, text = string.match(cursor, '^(%d+) (%d+) (%S+) (%d+) (.*)$')
+  local number, key_number, place, seen, text = string.match(cursor, '^%S+ (%d+) (%d+) (%S+) (%d+) (.*)$')
   local walk = {
     walks = walks, step = step, descending = descending, text = text or '',
     number = tonumber(number or 1), key_number = tonumber(key_number or 1), seen = tonumber(seen or 0),
@@ -50,7 +51,11 @@ local function cursor_of(walk)
   if source.by_name then
     walk.text = source.keys[walk.key_number]
   end
-  return walk.number .. ' ' .. walk.key_number .. ' ' .. (walk.place or '-') .. ' ' .. walk.seen .. ' ' .. walk.text
+  local leaves = {}
+  for number, one in ipairs(walk.walks) do
+    leaves[number] = one.leaf
+  end
+  return table.concat(leaves, ',') .. ' ' .. walk.number .. ' ' .. walk.key_number .. ' ' .. (walk.place or '-') .. ' ' .. walk.seen .. ' ' .. walk.text
 end
 
 local function go_on(walk)

@@ -109,7 +109,7 @@ class Wanted:
         values: the names to return as dictionaries; None for instances.
         prefetch: the relationships whose rows are loaded too.
         computed: a function of a row to sort by after loading, and whether the order descends.
-        tracks: whether models that track access note that the rows were read.
+        tracks: whether a model that notes reads notes these.
     """
 
     where: AllOf = AllOf()

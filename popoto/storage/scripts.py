@@ -19,8 +19,9 @@ _PIECES = re.compile(r"^-- pieces: (\w+)$", re.MULTILINE)
 class Script(Generic[R_co]):
     """A `.lua` file: its text, its digest, and what a caller gets back.
 
-    A line `-- include: package file.lua` is replaced with that file, so that one prelude serves many scripts; a line
-    `-- pieces: name` with the files that this script is made with under that name.
+    A line `-- include: package file.lua` is replaced with that file, the first time that it is named, so that one
+    prelude serves many scripts and fragments; a line `-- pieces: name` with the files that the script is made with
+    under that name.
 
     Attributes:
         name: identifies the script to backends that bring an implementation of their own.
@@ -57,7 +58,7 @@ class Script(Generic[R_co]):
     @property
     def text(self) -> str:
         if self._text is None:
-            self._text = _source(self.package, self.file, self.pieces)
+            self._text = _source(self.package, self.file, self.pieces, set())
         return self._text
 
     @property
@@ -70,9 +71,13 @@ class Script(Generic[R_co]):
         return f"<Script {self.name}>"
 
 
-def _source(package: str, file: str, pieces: Pieces = MappingProxyType({})) -> str:
+def _source(package: str, file: str, pieces: Pieces, known: set[tuple[str, str]]) -> str:
+    """A file with what it includes; what is known was included before, and is not again."""
+    if (package, file) in known:
+        return ""
+    known.add((package, file))
     text = (files(package) / file).read_text(encoding="utf-8")
     text = _PIECES.sub(
         lambda found: "\n".join(f"-- include: {owner} {name}" for owner, name in pieces.get(found[1], ())), text
     )
-    return _INCLUDE.sub(lambda found: _source(found[1], found[2], pieces), text)
+    return _INCLUDE.sub(lambda found: _source(found[1], found[2], pieces, known), text)

@@ -12,6 +12,7 @@ import pytest
 from popoto import Connection, QueryException, round_trips
 from popoto import connection as current
 from popoto.queries.fetch import select
+from popoto.queries.related import nested
 from popoto.storage import ask
 from popoto_conformance.cases import Driver, exactly, not_applicable
 from popoto_conformance.shelf import Shelf, shelved
@@ -40,6 +41,14 @@ LOOKUPS: list[tuple[dict[str, Any], list[int]]] = [
     ({"kind__in": ["a", None]}, [0, 2, 3, 5, 6, 8, 9, 11]),
     ({"kind__isnull": False}, [0, 1, 3, 4, 6, 7, 9, 10]),
     ({"kind__startswith": "*"}, []),
+    ({"kind__contains": "a"}, [0, 3, 6, 9]),
+    ({"kind__endswith": "", "number": 4}, [4]),
+    ({"code__startswith": "1"}, [1, 10, 11]),
+    ({"code__contains": "1", "price__lt": Decimal(1)}, [1]),
+    ({"parent__code": "3"}, [4]),
+    ({"parent__kind": "a", "price__gt": Decimal("0.5")}, [7, 10]),
+    ({"parent__parent__name__endswith": "1"}, [3]),
+    ({"parent__number": 3}, [4]),
     ({"code": "7"}, [7]),
     ({"code__in": ["7", "8"]}, [7, 8]),
     ({"price": Decimal("0.5")}, [5]),
@@ -64,6 +73,7 @@ def filled(shelf: Shelf) -> Shelf:
     pipe = current().pipeline()
     for at in range(COUNT):
         values: dict[str, Any] = {"kind": ("a", "b", None)[at % 3], "price": Decimal(at) / 10, "items": [at]}
+        values["parent"] = f"{shelf.name}:{at - 1}" if at else None
         shelf.run(shelf.model, "create", name=str(at), code=str(at), rank=float(at), number=at, pipeline=pipe, **values)
     shelf.run(pipe, "execute")
     return shelf
@@ -110,7 +120,7 @@ def test_values_of_every_kind_come_back(filled: Shelf) -> None:
     )
 
 
-@pytest.mark.parametrize("verb", ["get", "filter", "count", "get_many", "ordered"])
+@pytest.mark.parametrize("verb", ["get", "filter", "count", "get_many", "ordered", "texts", "related", "prefetch"])
 def test_each_read_is_one_round_trip(filled: Shelf, verb: str) -> None:
     query = filled.model.query
     with round_trips() as trips:
@@ -120,6 +130,13 @@ def test_each_read_is_one_round_trip(filled: Shelf, verb: str) -> None:
             filled.rows(kind="a", price__gte=Decimal(0))
         elif verb == "count":
             filled.run(query, "count", kind="a", price__gte=Decimal(0))
+        elif verb == "texts":
+            filled.rows(kind__startswith="a", code__contains="3")
+        elif verb == "related":
+            filled.rows(parent__parent__kind="a")
+        elif verb == "prefetch":
+            query = query.filter(price__gt=Decimal(0)).prefetch("parent")
+            exactly(all(row.parent.number == row.number - 1 for row in filled.run(query, "all")), True)
         elif verb == "ordered":
             filled.rows(kind="a", order_by="-price", limit=2)
         else:
@@ -134,7 +151,8 @@ def test_an_index_entry_without_a_row_finds_nothing(filled: Shelf) -> None:
     exactly(filled.run(filled.model.query, "count", kind=None), 3)
     exactly(filled.run(filled.model.query, "get", code="5"), None)
     # Back again, so that its entries are removed with it.
-    filled.run(filled.model, "create", name="5", code="5", rank=5.0, price=Decimal("0.5"), items=[5])
+    values = {"name": "5", "code": "5", "rank": 5.0, "price": Decimal("0.5"), "items": [5]}
+    filled.run(filled.model, "create", parent=f"{filled.name}:4", **values)
 
 
 @pytest.mark.parametrize("at", range(len(LOOKUPS)))
@@ -142,8 +160,9 @@ def test_packed_and_plain_replies_are_alike(filled: Shelf, at: int) -> None:
     if "cmsgpack" not in current().info.capabilities:
         raise not_applicable("its scripts cannot pack")
     meta = filled.model._meta
-    query = filled.model.query.filter(**LOOKUPS[at][0])._planned()
     here = replace(current().layout, packs=False)
-    plain = current().run(ask(select(meta, query, here)))
-    packed = current().run(ask(select(meta, query, replace(here, packs=True))))
+    query = filled.model.query.filter(**LOOKUPS[at][0])
+    planned = query._planned(nested(meta, query._wanted, here))
+    plain = current().run(ask(select(meta, planned, here)))
+    packed = current().run(ask(select(meta, planned, replace(here, packs=True))))
     exactly(packed, plain)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Self, overload
 
 from popoto.encoding import decoder, encoder
 from popoto.exceptions import ModelException
-from popoto.fields.companions import Companion
+from popoto.fields.companions import Action, Companion
 from popoto.fields.conversion import convert
 from popoto.fields.expressions import Expression
 from popoto.fields.field.hooks import Hooks
@@ -72,6 +72,8 @@ class Field(Hooks, Generic[T]):
     """Whether the value is kept beside the row's hash, in a list `key::name` that is read with the row."""
     tied_from: float = math.inf
     """From which score on, by its size, values that differ may share one."""
+    summed: bool = True
+    """Whether a number may be added to the stored value; a field whose value is moved otherwise says no."""
     nothing: ClassVar[Any] = None
     """The value that None stands for."""
 
@@ -252,6 +254,29 @@ class Field(Hooks, Generic[T]):
     def signals(self, model_name: str) -> Mapping[str, Signal]:
         """The numbers that the field offers to rankings, by the name that a ranking gives them."""
         return {}
+
+    def outcome_actions(self, outcome: str) -> Sequence[Action]:
+        """What the field does to its companion when a row's outcome is reported, for `ObservationProtocol`.
+
+        Each is `Action(companion, verb, words, when)`: the name of a companion that `companions` returns, a verb of its
+        fragment, and the words that the verb is told. They are one step with those of all other fields and mixins of
+        the row: first the actions of mixins, then those of fields in the order of their declaration, then, in the same
+        order, those that have a condition. `when=contradiction_convinced()` of `popoto.fields.outcomes` holds when a
+        confidence of the row is low after all signals: a field whose pressure a contradiction may discharge says
+        `Action(self.name, "resolve", words, when=contradiction_convinced())` for the outcome `contradicted`.
+        It is called at each use, so it may read `Defaults` and the clock.
+
+        Args:
+            outcome: one of `popoto.fields.outcomes.OUTCOMES`.
+        """
+        return ()
+
+    def doubt_actions(self, signal: float) -> Sequence[Action]:
+        """What the field does when a prediction about the row turned out badly wrong; `signal` is from 0 to 1."""
+        return ()
+
+    def acted(self, instance: Any, verb: str, reply: Any) -> None:
+        """Take over what an action did: its fragment's raw reply, None where its condition did not hold."""
 
     def make_lookups(self) -> dict[str, Lookup]:
         """What filters may ask, by the name behind the double underscore; "" is equality."""

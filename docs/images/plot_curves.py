@@ -1,0 +1,91 @@
+"""Draws the curves of the guides as SVG: `python docs/images/plot_curves.py`. The standard library is enough.
+
+A curve is a function of x; add yours to `PLOTS`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+WIDTH, HEIGHT, LEFT, BOTTOM, EDGE = 640, 320, 60, 46, 18
+COLOURS = ("#3f51b5", "#c2185b", "#00796b", "#e65100")
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A picture: its file, axes, the highest y, where the curves are taken, and the curves by name."""
+
+    file: str
+    x_title: str
+    y_title: str
+    top: float
+    points: tuple[float, ...]
+    curves: dict[str, Callable[[float], float]]
+
+
+def confidence(signals: Callable[[int], float], prior: float = 0.5) -> Callable[[float], float]:
+    """Confidence after x signals."""
+
+    def at(x: float) -> float:
+        found = prior
+        for number in range(int(x)):
+            found = min(1.0, max(0.0, found + (signals(number) - found) / math.sqrt(number + 1)))
+        return found
+
+    return at
+
+
+PLOTS = [
+    Plot(
+        "confidence.svg",
+        "signals",
+        "confidence",
+        1.0,
+        tuple(range(21)),
+        {
+            "always 0.9": confidence(lambda number: 0.9),
+            "0.9, one 0.1 at the tenth": confidence(lambda number: 0.1 if number == 9 else 0.9),
+            "0.9 and 0.1 in turn": confidence(lambda number: (0.9, 0.1)[number % 2]),
+        },
+    ),
+]
+
+
+def drawn(plot: Plot) -> str:
+    """The picture as SVG."""
+    first, last = plot.points[0], plot.points[-1]
+
+    def place(x: float, y: float) -> str:
+        across = LEFT + (x - first) / (last - first) * (WIDTH - LEFT - EDGE)
+        up = HEIGHT - BOTTOM - y / plot.top * (HEIGHT - BOTTOM - EDGE)
+        return f"{across:.1f},{up:.1f}"
+
+    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif">']
+    parts.append(f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>')
+    for step in range(5):
+        y, x = plot.top * step / 4, first + (last - first) * step / 4
+        left, up = place(first, y).split(",")
+        parts.append(f'<path d="M{left},{up}H{WIDTH - EDGE}" stroke="#ddd"/>')
+        parts.append(f'<text x="{LEFT - 8}" y="{float(up) + 4:.1f}" font-size="12" text-anchor="end">{y:g}</text>')
+        across = place(x, 0).split(",")[0]
+        parts.append(f'<text x="{across}" y="{HEIGHT - 28}" font-size="12" text-anchor="middle">{x:g}</text>')
+    middle = (LEFT + WIDTH - EDGE) // 2
+    parts.append(f'<text x="{middle}" y="{HEIGHT - 8}" font-size="13" text-anchor="middle">{plot.x_title}</text>')
+    half = HEIGHT // 2
+    turned = f'x="14" y="{half}" font-size="13" text-anchor="middle" transform="rotate(-90 14 {half})"'
+    parts.append(f"<text {turned}>{plot.y_title}</text>")
+    for number, (name, curve) in enumerate(plot.curves.items()):
+        colour = COLOURS[number % len(COLOURS)]
+        line = " ".join(place(x, curve(x)) for x in plot.points)
+        parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        label = f'x="{WIDTH - EDGE - 8}" y="{HEIGHT - BOTTOM - 14 - 18 * number}" font-size="12" text-anchor="end"'
+        parts.append(f'<text {label} fill="{colour}">{name}</text>')
+    return "\n".join([*parts, "</svg>", ""])
+
+
+if __name__ == "__main__":
+    for one in PLOTS:
+        Path(__file__).with_name(one.file).write_text(drawn(one), encoding="utf-8")

@@ -1,0 +1,5 @@
+"""A confidence that evidence moves."""
+
+from popoto.fields.confidence_field.field import ConfidenceField
+
+__all__ = ["ConfidenceField"]
