@@ -11,7 +11,7 @@ from typing import Any, Final
 from popoto.exceptions import QueryException
 from popoto.fields.companions import Action
 from popoto.fields.constants import Defaults
-from popoto.models import Model
+from popoto.models import Model, writing
 from popoto.models.creating import get_or_create
 from popoto.recipes.context_assembler import signals
 from popoto.recipes.policy_cache.statistics import compute_fingerprint
@@ -147,7 +147,7 @@ class TrajectoryMemory:
         if not made:
             # What has come to be done most replaces what was; a save renews the moment of reinforcement too.
             row.trajectory = steps  # type: ignore[attr-defined]
-            await row._saving()
+            await writing.save(row)
         return row
 
     async def _reinforced(self, row: Any, episodes: Sequence[Episode]) -> None:

@@ -37,5 +37,6 @@ async def familiarity(model: type[Model], asked: list[str]) -> dict[str, bool | 
     name = signals.offering(model, "existence")
     if name is None or not asked:
         return dict.fromkeys(asked)
-    known: Mapping[str, bool] = await model._meta.fields[name].known(model, asked)
+    field: Any = model._meta.fields[name]
+    known: Mapping[str, bool] = await field._asking(model, asked)
     return dict(known)

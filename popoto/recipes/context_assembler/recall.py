@@ -126,8 +126,10 @@ async def _lists(recipe: Recipe, query: Query[Any], text: str) -> Found:
 
 
 async def _associated(recipe: Recipe, found: Found, weights: Mapping[str, float], linked: str) -> dict[str, float]:
-    """What is associated with the best rows so far."""
-    scores = _fused(recipe, found, weights)
+    """What is associated with the best rows so far: those that answer the question, where something ranks by it."""
+    asked = [name for name in recipe.asked().values() if found.lists[name]]
+    chosen = {name: weights[name] for name in asked or found.lists}
+    scores = _fused(recipe, found, chosen)
     seeds = sorted(scores, key=lambda key: (-scores[key].score, key))[: recipe.most]
     if not seeds:
         return {}

@@ -27,6 +27,7 @@ _EVIDENCE: Final = Script(
     "popoto.recipes.policy_cache",
     "evidence.lua",
     shape=lambda raw: (int(raw[0]), int(raw[1])),
+    writes=True,
 )
 
 Entries = Iterable[tuple[str, Mapping[str, str]]]
