@@ -8,7 +8,7 @@ import time
 from contextlib import suppress
 from typing import Literal
 
-SETTLE_SECONDS = 0.002
+SETTLE_SECONDS = 0.004
 Direction = Literal["request", "reply"]
 
 
@@ -71,8 +71,11 @@ class Proxy:
             while data := source.recv(1 << 16):
                 if direction == "request" and not asked.is_set():
                     # A client sends a long request in pieces: all that follow at once belong to it.
-                    time.sleep(SETTLE_SECONDS)
-                    data += _at_hand(source)
+                    piece = data
+                    while piece:
+                        time.sleep(SETTLE_SECONDS)
+                        piece = _at_hand(source)
+                        data += piece
                 with self._lock:
                     self._count(direction, len(data), asked)
                     limit = self._limit(direction, len(data))

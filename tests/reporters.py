@@ -17,7 +17,7 @@ from popoto import (
 from popoto.storage import Connection
 
 PROCESSES: Final = 8
-REPORTS: Final = 8
+REPORTS: Final = 20
 
 
 class Reported(AccessTrackerMixin, PredictionLedgerMixin, Model):
@@ -27,30 +27,31 @@ class Reported(AccessTrackerMixin, PredictionLedgerMixin, Model):
     certainty = ConfidenceField()
 
 
-def report(url: str, number: int, barrier: Any, replies: Any) -> None:
-    """Read the row, act on it, report that twice, and doubt it; again and again."""
-    connection = Connection(url)
-    with using(connection):
-        row = Reported.query.no_track().get(name="a")
-        assert row is not None
-        barrier.wait(60)
-        for count in range(REPORTS):
-            row.on_read()
-            Reported.record_prediction(row, {"a": number})
-            for _ in range(2):
-                ObservationProtocol.on_context_used([row], {row.pk: "acted"}, outcome_id=f"{number} {count}")
-            ConfidenceField.update_confidence(row, "certainty", 0.1)
-        # Reads that another process staged after this one's last report.
-        row.confirm_access()
-    connection.close()
+def report(urls: list[str], number: int, barrier: Any, replies: Any) -> None:
+    """On one server after the other, read the row, act on it, report that twice, and doubt it; again and again."""
+    for url in urls:
+        connection = Connection(url)
+        with using(connection):
+            row = Reported.query.no_track().get(name="a")
+            assert row is not None
+            barrier.wait(60)
+            for count in range(REPORTS):
+                row.on_read()
+                Reported.record_prediction(row, {"a": number})
+                for _ in range(2):
+                    ObservationProtocol.on_context_used([row], {row.pk: "acted"}, outcome_id=f"{number} {count}")
+                ConfidenceField.update_confidence(row, "certainty", 0.1)
+            # Reads that another process staged after this one's last report.
+            row.confirm_access()
+        connection.close()
     replies.put(True)
 
 
-def at_once(url: str) -> list[Any]:
+def at_once(urls: list[str]) -> list[Any]:
     """Run the reporters, released together, and give what they returned."""
     context = multiprocessing.get_context("spawn")
     barrier, replies = context.Barrier(PROCESSES), context.Queue()
-    workers = [context.Process(target=report, args=(url, number, barrier, replies)) for number in range(PROCESSES)]
+    workers = [context.Process(target=report, args=(urls, number, barrier, replies)) for number in range(PROCESSES)]
     for worker in workers:
         worker.start()
     results = [replies.get(timeout=100) for _ in workers]

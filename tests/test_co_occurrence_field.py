@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import multiprocessing
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -78,6 +79,9 @@ def test_edge_keys_have_the_connections_namespace(plain: Any, fake: Connection) 
         NEAR.link(Mem, row, "b")
         assert here.native.zrange(NEAR.get_edge_key(Mem, row), 0, -1) == [b"b"]
         assert NEAR.get_edge_key(Mem, row) == "ns:$CoOcF:Mem:near:Mem:x"
+        other = Mem.create(name="other")
+        NEAR.link(Mem, other, "b")
+        other.delete()
         row.name = "y"
         row.save(migrate_key=True)
         assert NEAR.get_linked(Mem, "b") == [("Mem:y", 0.1)]
@@ -319,6 +323,15 @@ def test_a_renamed_row_keeps_its_edges(store: Connection, plain: Any) -> None:
     assert sources(plain, "near") == {}
 
 
+def test_a_renamed_row_that_meets_edges_keeps_the_heaviest(store: Connection, plain: Any) -> None:
+    (a,) = rows("a")
+    for node, other, weight in ((a, "p", 0.5), (a, "q", 0.2), ("Mem:b", "r", 0.4), ("Mem:b", "s", 0.3)):
+        FEW.link(Mem, node, other, weight)
+    a.name = "b"
+    a.save(migrate_key=True)
+    assert edges(plain, "few") == {"Mem:b": {"p": 0.5, "r": 0.4}, "p": {"Mem:b": 0.5}, "r": {"Mem:b": 0.4}}
+
+
 def test_edges_survive_a_save_and_a_second_create(store: Connection, plain: Any) -> None:
     (a,) = rows("a")
     NEAR.link(Mem, a, "topic")
@@ -453,6 +466,14 @@ def test_propagation_never_amplifies(store: Connection) -> None:
     assert NEAR.propagate(Mem, ["a"], depth=3) == {"b": 1.0, "c": 1.0, "d": 1.0}
 
 
+def test_no_walk_is_longer_than_the_depth(store: Connection) -> None:
+    # x becomes heavier by way of y while its own level is followed: three hops to z would be too many.
+    for one, other, weight in (("s", "y", 1.0), ("s", "x", 0.2), ("y", "x", 0.9), ("x", "z", 1.0)):
+        NEAR.link(Mem, one, other, weight)
+    assert NEAR.propagate(Mem, ["s"], decay_per_hop=1) == {"y": 1.0, "x": 0.9, "z": 0.2}
+    assert NEAR.propagate(Mem, ["s"], decay_per_hop=1, depth=3) == {"y": 1.0, "x": 0.9, "z": 0.9}
+
+
 def test_a_result_is_bounded_and_says_so(store: Connection) -> None:
     for number in range(30):
         NEAR.link(Mem, "a", f"n{number:02}", 0.5)
@@ -461,6 +482,8 @@ def test_a_result_is_bounded_and_says_so(store: Connection) -> None:
     assert (found, found.exact, found.complete) == ({"z": 0.3, "n00": 0.25, "n01": 0.25}, True, False)
     found = NEAR.propagate(Mem, ["a"], max_nodes=31)
     assert (len(found), found.exact, found.complete) == (31, True, True)
+    assert NEAR.propagate(Mem, ["a"], depth=1, budget=32).exact is True
+    assert NEAR.propagate(Mem, ["a"], depth=1, budget=30).exact is False
     found = NEAR.propagate(Mem, ["a"], budget=10)
     assert (len(found), found["z"], found.exact, found.complete) == (10, 0.3, False, False)
 
@@ -477,6 +500,43 @@ def test_a_larger_budget_goes_on_level_by_level(store: Connection, monkeypatch: 
     assert (found, list(found), found.complete) == (whole, list(whole), True)
     assert (len(whole), trips.count > 3) == (13, True)
     assert found.edges > 12
+
+
+def test_weights_too_small_for_a_number_are_not_followed(store: Connection) -> None:
+    for one, other in ("ab", "bc", "cd"):
+        NEAR.link(Mem, one, other, 1e-200)
+    NEAR.link(Mem, "a", "e", 1e-100)
+    options: dict[str, Any] = {"depth": 3, "decay_per_hop": 1.0, "threshold": 0, "max_nodes": 1}
+    found = NEAR.propagate(Mem, ["a"], **options)
+    assert (found, found.complete) == ({"e": 1e-100}, False)
+    assert NEAR.propagate(Mem, ["a"], **(options | {"max_nodes": 9})) == {"e": 1e-100, "b": 1e-200}
+
+
+@pytest.mark.parametrize("most", [1, 7, 40, 10_000])
+def test_the_heaviest_are_exact_though_the_rest_is_not_followed(
+    store: Connection, plain: Any, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chance = random.Random(most)
+    names = [f"n{number:02}" for number in range(60)]
+    graph = {
+        one: {other: chance.choice([0.3, 0.31, chance.random()]) for other in chance.sample(names, 9)} for one in names
+    }
+    pipe = plain.pipeline()
+    for name, others in graph.items():
+        pipe.zadd(f"$CoOcF:Mem:near:{name}", others)
+    pipe.execute()
+    expected = model_of(graph, {"n00", "n01"}, 3, 0.7, 0.001)
+    found = NEAR.propagate(Mem, ["n00", "n01"], depth=3, decay_per_hop=0.7, threshold=0.001, max_nodes=most)
+    assert (list(found.items()), found.exact) == (expected[:most], True)
+    assert found.complete == (most >= len(expected))
+    monkeypatch.setattr(spreading, "EDGES_OF_A_CALL", 50)
+    with round_trips() as trips:
+        wide = NEAR.propagate(
+            Mem, ["n00", "n01"], depth=3, decay_per_hop=0.7, threshold=0.001, max_nodes=most, budget=9999
+        )
+    assert (list(wide.items()), wide.exact, wide.complete) == (expected[:most], True, found.complete)
+    # What is too light for the result is not followed.
+    assert (trips.count == 1, wide.edges < 100, found.edges < 100) == (most <= 7,) * 3
 
 
 def model_of(graph: dict[str, dict[str, float]], seeds: set[str], depth: int, hop: float, least: float) -> Any:
@@ -508,10 +568,13 @@ class Plain:
         for one, other in self.directions(a, b):
             mine = self.edges.setdefault(one, {})
             mine[other] = make(mine.get(other))
-            for _, victim in sorted((weight, node) for node, weight in mine.items() if node != other)[
-                : max(0, len(mine) - self.most)
-            ]:
-                self.drop(one, victim)
+            self.prune(one, other)
+
+    def prune(self, one: str, kept: str | None) -> None:
+        mine = self.edges[one]
+        lightest = sorted((weight, node) for node, weight in mine.items() if node != kept)
+        for _, victim in lightest[: max(0, len(mine) - self.most)]:
+            self.drop(one, victim)
 
     def drop(self, a: str, b: str) -> None:
         for one, other in self.directions(a, b):
@@ -527,10 +590,15 @@ class Plain:
             mine.pop(a, None)
 
     def renamed(self, a: str, b: str) -> None:
-        self.edges[b] = self.edges.pop(a, {})
-        for mine in self.edges.values():
-            if a in mine:
-                mine[b] = mine.pop(a)
+        target = self.edges.setdefault(b, {})
+        for node, weight in self.edges.pop(a, {}).items():
+            if node != b:
+                target[node] = max(weight, target.get(node, 0.0))
+        for node, mine in self.edges.items():
+            weight = mine.pop(a, 0.0)
+            if weight and node != b:
+                mine[b] = max(weight, mine.get(b, 0.0))
+        self.prune(b, None)
 
     @property
     def known(self) -> dict[str, dict[str, float]]:
@@ -554,9 +622,12 @@ def play(field: Any, changes: list[Any]) -> Plain:
             plainly.gone(a)
         elif verb == "rename":
             row = Mem.create(name=a.removeprefix("Mem:"))
-            row.name = f"new{number}"
+            # To a new name, or to one that has edges already.
+            row.name = b.removeprefix("Mem:") if weight < 0.5 and a != b else f"new{number}"
             row.save(migrate_key=True)
             plainly.renamed(a, row.pk)
+            # Behind the graph's back, so that the name is free again.
+            connection().native.delete(row.pk)
         elif a != b and verb == "unlink":
             field.unlink(Mem, a, b)
             plainly.drop(a, b)

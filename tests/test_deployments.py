@@ -15,7 +15,11 @@ from servers import Servers
 
 from popoto import (
     BackendError,
+    BM25Field,
     CrossSlot,
+    ExistenceFilter,
+    Field,
+    FrequencySketch,
     IndexedField,
     KeyField,
     Model,
@@ -55,6 +59,31 @@ class Wing(Model):
         hash_tag = "Plane"
 
 
+class Report(Model):
+    name = KeyField()
+    maker = IndexedField()
+    text = Field(max_length=None)
+    words = BM25Field(source="text")
+    bloom = ExistenceFilter(fingerprint_fn=lambda report: report.text)
+    seen = FrequencySketch(fingerprint_fn=lambda report: report.text)
+
+
+def check_reports() -> None:
+    """Texts are ranked, known and counted, also after a rebuild and under other names."""
+    for number in range(300):
+        Report.create(name=f"r{number}", maker="ab"[number % 2], text=f"engine {'trouble' if number == 7 else 'fine'}")
+    for _ in range(2):
+        found = Report.query.filter(maker="b").keyword_search("engine trouble", limit=2)
+        assert [row.name for row in found] == ["r7", "r1"]
+        assert Report.bloom.might_exist_batch(Report, ["trouble", "absent"]) == {"trouble": True, "absent": False}
+        assert (Report.seen.get_frequency(Report, "engine"), Report.seen.get_frequency(Report, "trouble")) == (300, 1)
+        assert [row.name for row in Report.query.fuse(some=["Report:r2"], others=["Report:r3"], k=1)] == ["r2", "r3"]
+        assert Report.rebuild_indexes() == 300
+    assert Report.check_indexes()["total"] == 0
+    assert BM25Field.search(Report, "words", "trouble") != []
+    Report.delete_all()
+
+
 @pytest.fixture(scope="module")
 def nodes(servers: Servers) -> list[int]:
     return cluster(servers)
@@ -68,6 +97,23 @@ def clustered(request: pytest.FixtureRequest, nodes: list[int]) -> Iterator[Conn
         Plane.delete_all()
         Wing.delete_all()
         Pilot.delete_all()
+    store.close()
+    # What a filter has taken in stays when its rows go.
+    for port in nodes:
+        with redis.Redis(port=port) as node:
+            node.flushall()
+
+
+def test_texts_are_searched_on_a_cluster(clustered: Connection):
+    check_reports()
+
+
+def test_texts_are_searched_in_a_namespace(servers: Servers):
+    store = Connection(servers.url("redis") + "?namespace=space")
+    with using(store):
+        check_reports()
+        keys = store.native.keys("*$BM25*") + store.native.keys("*$EF*") + store.native.keys("*$FS*")
+        assert {key.partition(b":")[0] for key in keys} == {b"space"}
     store.close()
 
 
@@ -137,6 +183,9 @@ def test_a_row_whose_key_is_spelled_anew_keeps_its_slot(clustered: Connection, n
             b"{Plane}$IndexF:Plane:maker:/None",
             b"{Plane}$UniquF:Plane:tail:t",
             b"{Plane}$SortF:Plane:seats:/None",
+            b"{Plane}$Vals:Plane",
+            b"{Plane}$Vals:Plane:maker",
+            b"{Plane}$Vals:Plane:tail",
             b"{Plane}Plane:/None",
         ]
     )

@@ -138,7 +138,8 @@ def room(field_class: type) -> Path:
 
 def declared(field_class: type[fields.Field]) -> fields.Field:
     """Give a field as a model has it: its lookups are there once it has a name."""
-    field = field_class(model="self") if field_class is fields.Relationship else field_class()
+    needed = {fields.Relationship: {"model": "self"}, fields.BM25Field: {"source": "text"}}
+    field = field_class(**needed.get(field_class, {}))
     field.__set_name__(object, "field")
     return field
 

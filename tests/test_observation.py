@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
+import servers as stores
 from reporters import PROCESSES, REPORTS, Reported, at_once
 from stored import keyspace
 
@@ -21,6 +22,7 @@ from popoto import (
     PredictionLedgerMixin,
     RecallProposal,
     round_trips,
+    using,
 )
 from popoto import connection as current
 from popoto.fields.companions import Action, Companion, Fragment, Store
@@ -241,9 +243,32 @@ def test_the_asyncio_twins_do_the_same(store: Connection) -> None:
     assert state(row) == (0.9, 1, 2.0, 2, 1, 0.1, 1)
 
 
-def test_concurrent_outcomes_of_8_processes_on_one_row_lose_nothing(server: Connection, plain: Any) -> None:
-    row = Reported.create(name="a")
-    assert at_once(server.url.raw) == [True] * PROCESSES
+@pytest.fixture
+def rows(servers: stores.Servers) -> Iterator[list[tuple[Connection, Reported]]]:
+    """A row on each real server that can be had."""
+    names = [name for name in stores.KINDS if name not in stores.missing()]
+    if not names:
+        pytest.skip("no real server can be had here")
+    connections = [Connection(servers.url(name)) for name in names]
+    made = []
+    for one in connections:
+        one.native.flushall()
+        with using(one):
+            made.append((one, Reported.create(name="a")))
+    yield made
+    for one in connections:
+        one.close()
+
+
+@pytest.mark.server
+def test_concurrent_outcomes_of_8_processes_on_one_row_lose_nothing(rows: list[tuple[Connection, Reported]]) -> None:
+    assert at_once([one.url.raw for one, _ in rows]) == [True] * PROCESSES
+    for connection, row in rows:
+        with using(connection):
+            assert_nothing_was_lost(row, connection.native)
+
+
+def assert_nothing_was_lost(row: Reported, plain: Any) -> None:
     total = REPORTS * PROCESSES
     found = ConfidenceField.get_confidence_data(row, "certainty")
     assert (found["corroborations"], found["contradictions"], found["evidence_count"]) == (total, total, 2 * total)

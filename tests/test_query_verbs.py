@@ -154,6 +154,9 @@ def test_a_slice_of_a_query_fetches_no_more_than_it_needs(harbour: None, sent: l
         Boat.query.order_by("length")[len(whole)]
     assert len(fresh) == len(whole) == len(fresh[0:1_000])
     assert (fresh[-1], fresh[::-1], fresh[3:1]) == (whole[-1], whole[::-1], [])
+    computed = Boat.query.computed_sort(lambda boat: -boat.length)
+    assert (computed[0], computed[1:3], computed.last()) == (whole[0], whole[1:3], whole[-1])
+    assert computed._answer == whole
     limited = Boat.query.filter(order_by="length", limit=3)
     assert len(limited[0:100]) == 3 and len(limited) == 3
 

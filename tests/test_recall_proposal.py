@@ -132,9 +132,10 @@ def test_proposals_leave_with_a_row_that_expires_and_care_finds_strays(store: Co
     with clock.frozen(lambda: 4e9):
         Memory.create(name="b", _ttl=100)
     assert proposals(plain) == {}
+    plain.zadd("$RP:Memory:pending:default", {"Memory:lost": 5})
     plain.sadd("$RP:Memory:of:Memory:gone", "x")
     plain.zadd("$RP:Memory:pending:x", {"Memory:gone": 5})
-    assert Memory.check_indexes()["companions"]["RecallProposal"] == 1
+    assert Memory.check_indexes()["companions"]["RecallProposal"] == 2
     Memory.clean_indexes()
     assert proposals(plain) == {}
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from popoto import Field, IndexedField, KeyField, ListField, Model, Q, Relationship, SortedField, round_trips
+from popoto import Field, IndexedField, KeyField, ListField, Model, Q, Relationship, SortedField, round_trips, using
 from popoto.queries import related, run
+from popoto.storage import Connection
 from popoto.storage.layouts import PLAIN, Layout
 
 
@@ -128,6 +129,24 @@ def test_entries_that_lie_on_either_side_find_nothing(store: Any, plain: Any):
     assert titles(author__name="a:3") == wanted(lambda n: n % 12 == 3)
     assert titles(author__name="a:3", note="x0") == wanted(lambda n: n % 12 == 3)
     assert Book.query.count(author__name="a:3") == 3
+    plain.sadd("$IndexF:Press:city:c1", "Press:p0", "Press:gone")
+    assert titles(press__city="c1") == wanted(lambda n: n % 3 == 1)
+    assert Book.query.count(press__city="c1") == 12
+
+
+def test_a_namespace_is_no_part_of_a_reference(fake: Any):
+    for space in ("blue", "$Class{Book}"):
+        with using(Connection(f"fake://spaces?namespace={space}")):
+            library()
+            with round_trips() as trips:
+                rows = (
+                    Book.query.filter(author__home__land="it", author__name__startswith="a:1").prefetch("author").all()
+                )
+                assert sorted(row.title for row in rows) == wanted(lambda n: n % 12 == 1)
+                assert {row.author.name for row in rows} == {"a:1"}
+            assert trips == 1
+            assert Press.query.count(name__endswith="1", city__contains="c") == 1
+            assert Author.query.count(born__gte=1905, name__startswith="a:1") == 2
 
 
 def test_very_many_related_rows_are_found_first(server: Any):

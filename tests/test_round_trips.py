@@ -13,8 +13,12 @@ from stored import keyspace, stray_entries
 
 from popoto import (
     AccessTrackerMixin,
+    BM25Field,
     ConfidenceField,
     CoOccurrenceField,
+    ExistenceFilter,
+    Field,
+    FrequencySketch,
     IndexedField,
     KeyField,
     Model,
@@ -95,6 +99,22 @@ def memories() -> Any:
 def renamed(found: Any) -> Any:
     found.name = "moved"
     return found
+
+
+class Tasting(Model):
+    name = KeyField()
+    text = Field()
+    words = BM25Field(source="text")
+    bloom = ExistenceFilter(fingerprint_fn=lambda tasting: tasting.text)
+    seen = FrequencySketch(fingerprint_fn=lambda tasting: tasting.text)
+
+
+def tasted(verb: Callable[[], Any]) -> Any:
+    """Two tastings, and the verb's script known to the server."""
+    rows = [Tasting.create(name=name, text=f"red fruit {name}") for name in "ab"]
+    verb()
+    rows[0].text = "white"
+    return rows[0]
 
 
 def new(**more: Any) -> dict[str, Any]:
@@ -330,6 +350,48 @@ TABLE: dict[str, tuple[Callable[[Connection], Any], Callable[[Any], Any], Callab
         lambda store: Pairing.near.link(Pairing, "a", "c"),
         lambda it: Pairing.near.propagate(Pairing, ["a"]),
         lambda it: Pairing.near.async_propagate(Pairing, ["a"]),
+        1,
+    ),
+    "save of an indexed text": (
+        lambda store: tasted(lambda: None),
+        lambda it: it.save(),
+        lambda it: it.async_save(),
+        1,
+    ),
+    "keyword search": (
+        lambda store: tasted(lambda: Tasting.query.keyword_search("fruit")),
+        lambda it: Tasting.query.filter(name__in=["a"]).keyword_search("fruit"),
+        lambda it: Tasting.query.filter(name__in=["a"]).async_keyword_search("fruit"),
+        1,
+    ),
+    "search": (
+        lambda store: tasted(lambda: BM25Field.search(Tasting, "words", "fruit")),
+        lambda it: BM25Field.search(Tasting, "words", "fruit"),
+        lambda it: BM25Field.async_search(Tasting, "words", "fruit"),
+        1,
+    ),
+    "idf of two words": (
+        lambda store: tasted(lambda: None),
+        lambda it: BM25Field.get_idf(Tasting, "words", ["red", "x"]),
+        lambda it: BM25Field.async_get_idf(Tasting, "words", ["red", "x"]),
+        1,
+    ),
+    "fuse": (
+        lambda store: tasted(lambda: None),
+        lambda it: Tasting.query.fuse(words=["Tasting:a"], others=["Tasting:b"]),
+        lambda it: Tasting.query.async_fuse(words=["Tasting:a"], others=["Tasting:b"]),
+        1,
+    ),
+    "might_exist_batch": (
+        lambda store: tasted(lambda: Tasting.bloom.might_exist(Tasting, "x")),
+        lambda it: Tasting.bloom.might_exist_batch(Tasting, ["red", "x"]),
+        lambda it: Tasting.bloom.async_might_exist_batch(Tasting, ["red", "x"]),
+        1,
+    ),
+    "get_frequency": (
+        lambda store: tasted(lambda: None),
+        lambda it: Tasting.seen.get_frequency(Tasting, "red fruit"),
+        lambda it: Tasting.seen.async_get_frequency(Tasting, "red fruit"),
         1,
     ),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -16,6 +17,7 @@ from popoto import (
     IndexedField,
     KeyField,
     Model,
+    ModelException,
     Q,
     SortedField,
     UniqueField,
@@ -211,6 +213,17 @@ def test_a_database_of_1x_answers_fully_before_and_after_it_is_rebuilt(store: An
     assert moods(mood__startswith="ab") == ["abd", "abe"]
 
 
+def test_a_value_that_no_script_can_read_hides_no_other_row(store: Any, plain: Any):
+    notes(["abc", "abd"])
+    plain.hset("Note:2024/-01/-02:abc", "mood", b"\xff\xff")
+    plain.hdel("Note:2024/-01/-02:abd", "code")
+    plain.delete("$Vals:Note")
+    with pytest.raises(ModelException, match="the stored value of 'mood' cannot be read"):
+        moods(mood__startswith="ab")
+    assert [row.title for row in Note.query.filter(title__startswith="ab", code__contains="")] == ["abc"]
+    assert Note.query.count(code__contains="") == 1
+
+
 def test_rows_that_1x_adds_or_removes_beside_ours_are_noticed(store: Any, plain: Any):
     Note.create(day=None, title="abe", mood="abe", code="abe")
     old_rows(plain, "abc")
@@ -277,6 +290,31 @@ def test_a_small_set_in_order_is_read_whole_whatever_its_rows_cost(store: Any):
     found = Note.query.filter(mood="m", code__contains="c", title__startswith="t", order_by="rank", limit=2)
     assert [row.title for row in found] == ["t449", "t448"]
     assert Note.query.count(mood="m", code__contains="c4") == 61
+
+
+def test_lists_stay_right_under_many_writers(server: Any, plain: Any):
+    Note.create(day=None, title="stays", mood="always here", code="stays")
+    wrong: list[list[str]] = []
+
+    def write(writer: int) -> None:
+        for turn in range(60):
+            row = Note.create(day=None, title=f"t{writer}", mood=f"m{turn % 3}", code=f"c{writer}")
+            row.mood = f"n{(turn + writer) % 3}"
+            row.save()
+            found = moods(mood__contains="way", title__startswith="s")
+            if found != ["always here"]:
+                wrong.append(found)
+            if turn % 5:
+                row.delete()
+
+    writers = [threading.Thread(target=write, args=(number,)) for number in range(4)]
+    for one in writers:
+        one.start()
+    for one in writers:
+        one.join()
+    assert stray_entries(plain, Note) == []
+    assert int(plain.hget("$Vals:Note", "day,title,mood,code,price")) == plain.scard("$Class:Note")
+    assert wrong == []
 
 
 def test_the_asyncio_forms_answer_alike(store: Any):

@@ -11,6 +11,7 @@ from stored import keyspace
 
 from popoto import Defaults, Field, FloatField, KeyField, Model, ModelException, WriteFilterMixin, clock, round_trips
 from popoto import connection as current
+from popoto.exceptions import SkipSaveException
 from popoto.storage import Connection
 
 
@@ -122,6 +123,15 @@ def test_a_score_that_is_not_a_number_is_refused_before_anything_is_written(
         with pytest.raises(ModelException, match="return a number"):
             work()
     assert keyspace(plain) == {}  # D26: the hash was stored
+
+
+def test_a_score_may_ask_to_skip_the_save(store: Connection, plain: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def skip(self: Any) -> float:
+        raise SkipSaveException("not now")
+
+    monkeypatch.setattr(Memory, "compute_filter_score", skip)
+    assert Memory(name="a").save() is False
+    assert keyspace(plain) == {}
 
 
 def test_what_was_not_saved_can_be_told(store: Connection, plain: Any) -> None:

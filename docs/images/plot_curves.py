@@ -16,7 +16,7 @@ COLOURS = ("#3f51b5", "#c2185b", "#00796b", "#e65100")
 
 @dataclass(frozen=True)
 class Plot:
-    """A picture: its file, axes, the highest y, where the curves are taken, and the curves by name."""
+    """A picture: its file, axes, the highest y, where curves are taken, the curves by name, and where names stand."""
 
     file: str
     x_title: str
@@ -24,6 +24,24 @@ class Plot:
     top: float
     points: tuple[float, ...]
     curves: dict[str, Callable[[float], float]]
+    names_above: bool = False
+
+
+def saturation(k1: float, b: float, length: float) -> Callable[[float], float]:
+    """What BM25 adds for a word by its count, before its idf; length is in means."""
+    return lambda count: count * (k1 + 1) / (count + k1 * (1 - b + b * length))
+
+
+def bloom(error_rate: float) -> Callable[[float], float]:
+    """A Bloom filter's errors by how many words it holds, in capacities."""
+    bits = -math.log(error_rate) / math.log(2) ** 2
+    hashes = max(1, int(bits * math.log(2)))
+    return lambda words: (1 - math.exp(-hashes * words / bits)) ** hashes
+
+
+def count_min(depth: int) -> Callable[[float], float]:
+    """How often a Count-Min sketch counts an unseen word, by the number of words in widths."""
+    return lambda words: (1 - math.exp(-words)) ** depth
 
 
 def confidence(signals: Callable[[int], float], prior: float = 0.5) -> Callable[[float], float]:
@@ -50,6 +68,37 @@ PLOTS = [
             "0.9, one 0.1 at the tenth": confidence(lambda number: 0.1 if number == 9 else 0.9),
             "0.9 and 0.1 in turn": confidence(lambda number: (0.9, 0.1)[number % 2]),
         },
+    ),
+    Plot(
+        "bm25_saturation.svg",
+        "count of the word in the text",
+        "before its idf",
+        2.0,
+        tuple(step / 10 for step in range(101)),
+        {
+            "k1 1.2, b .75, mean length": saturation(1.2, 0.75, 1),
+            "k1 1.2, b .75, three times as long": saturation(1.2, 0.75, 3),
+            "k1 .9, b .4, mean length": saturation(0.9, 0.4, 1),
+            "k1 .9, b .4, three times as long": saturation(0.9, 0.4, 3),
+        },
+    ),
+    Plot(
+        "bloom_errors.svg",
+        "distinct words / capacity",
+        "errors among absent words",
+        0.16,
+        tuple(step / 50 for step in range(76)),
+        {f"error_rate {rate}": bloom(rate) for rate in (0.05, 0.01, 0.001)},
+        names_above=True,
+    ),
+    Plot(
+        "count_min_errors.svg",
+        "distinct words / width",
+        "unseen words that are counted",
+        1.0,
+        tuple(step / 50 for step in range(101)),
+        {f"depth {depth}": count_min(depth) for depth in (1, 3, 7)},
+        names_above=True,
     ),
 ]
 
@@ -82,6 +131,8 @@ def drawn(plot: Plot) -> str:
         line = " ".join(place(x, curve(x)) for x in plot.points)
         parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>')
         label = f'x="{WIDTH - EDGE - 8}" y="{HEIGHT - BOTTOM - 14 - 18 * number}" font-size="12" text-anchor="end"'
+        if plot.names_above:
+            label = f'x="{LEFT + 8}" y="{EDGE + 14 + 18 * number}" font-size="12"'
         parts.append(f'<text {label} fill="{colour}">{name}</text>')
     return "\n".join([*parts, "</svg>", ""])
 

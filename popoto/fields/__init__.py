@@ -1,11 +1,14 @@
 """Field types, one room each."""
 
 from popoto.fields.auto_key_field import AutoKeyField
+from popoto.fields.bm25_field import BM25Field
 from popoto.fields.co_occurrence_field import CoOccurrenceField
 from popoto.fields.confidence_field import ConfidenceField
 from popoto.fields.dataframe_field import DataFrameField
 from popoto.fields.datetime_field import DatetimeField
+from popoto.fields.existence_filter import ExistenceFilter
 from popoto.fields.field import Field
+from popoto.fields.frequency_sketch import FrequencySketch
 from popoto.fields.geo_field import GeoField
 from popoto.fields.indexed_field import IndexedField
 from popoto.fields.key_field import KeyField
@@ -31,6 +34,7 @@ from popoto.fields.unique_key_field import UniqueKeyField
 
 __all__ = [
     "AutoKeyField",
+    "BM25Field",
     "BooleanField",
     "BytesField",
     "CoOccurrenceField",
@@ -40,8 +44,10 @@ __all__ = [
     "DatetimeField",
     "DecimalField",
     "DictField",
+    "ExistenceFilter",
     "Field",
     "FloatField",
+    "FrequencySketch",
     "GeoField",
     "IndexedField",
     "IntField",

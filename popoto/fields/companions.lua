@@ -14,9 +14,9 @@
 --   move(one, from_key, to_key, from, to)   instead of moving the stores
 --   acts[verb](one, event, words)           a reply; the row exists; called by act.lua
 -- event: op (create, update or reindex), key, former (when renamed), from and to (the places before and after; nil for
---   none), before and after (rows), changed (bytes by field), now (Unix milliseconds). An act has key, to, after and now;
---   noted, the numbers by name on which the conditions of later actions depend; and stopped, which it may set so that
---   none follows.
+--   none), before and after (rows), changed (bytes by field), now (Unix milliseconds), class_set (its key). An act has
+--   key, to, after and now; noted, the numbers by name on which the conditions of later actions depend; and stopped,
+--   which it may set so that none follows.
 --
 -- store_key(one, number, place, key)   the key of a store
 -- place_of(one, row)                   the partition's parts, each behind a colon; nil where the row does not tell

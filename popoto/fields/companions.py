@@ -18,7 +18,7 @@ Care: TypeAlias = Callable[[str, bool, Container[bytes]], Coroutine[Any, Any, in
 """Given the store's prefix, whether to remove, and the keys of expired rows, which are no strays: a plan that counts
 the rows that are gone and for which something is kept."""
 Renewal: TypeAlias = Callable[[str], Coroutine[Any, Any, None]]
-"""Given the store's prefix: a plan that `rebuild_indexes` runs before it writes the rows anew."""
+"""Given the store's prefix: a plan that `rebuild_indexes` runs before or after it writes the rows anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,8 @@ class Companion:
         follows: the fields whose changes are said, so that only a loaded row can change them.
         said: what a save has to tell; None when that is never anything.
         care: looks after stores of kind `F`; None for a companion without them.
-        renewal: what else `rebuild_indexes` has to do; None for nothing.
+        renewal: what else `rebuild_indexes` has to do before; None for nothing.
+        renewed: what else it has to do when every row was written; None for nothing.
         reaped: how many expired rows one step of upkeep may take out: fewer where one has much to drop.
     """
 
@@ -89,6 +90,7 @@ class Companion:
     said: Said | None = field(default=None, compare=False)
     care: Care | None = field(default=None, compare=False)
     renewal: Renewal | None = field(default=None, compare=False)
+    renewed: Renewal | None = field(default=None, compare=False)
     reaped: int = 500
 
 

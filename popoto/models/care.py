@@ -128,6 +128,9 @@ async def rebuild(model: type[Model], batch_size: int, progress: Progress | None
         if cursor == 0:
             break
     await examine(model, batch_size, removing=True, progress=None)
+    for one in meta.companions:
+        if one.renewed is not None:
+            await one.renewed(keyspace.prefix)
     if not refused:
         await ask(Call(SETTLE, [keyspace.class_set], keyspace.schema))
     else:

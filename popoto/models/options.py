@@ -123,13 +123,7 @@ class Options:
 
     def _keep_beside(self, companions: Iterable[Companion], signals: Mapping[str, Signal], observed: bool) -> None:
         """Note what fields and mixins keep beside the rows, and what they offer to rankings."""
-        own = [one for field in self.field_list for one in field.companions(self.model_name)]
-        self.companions: tuple[Companion, ...] = (*own, *companions)
-        # Whether an outcome changes anything that the rows keep: then their proposals are kept with them.
-        self.observed = observed or any(field.outcome_actions(one) for field in self.field_list for one in OUTCOMES)
-        if self.observed:
-            self.companions += (proposals(self.model_name),)
-        self._check_companions()
+        self.companions = self._kept(companions, observed=observed)
         self.scripts = row_scripts(
             (one.fragment for one in self.companions), composites=bool(self.indexes), lists=bool(self.listed)
         )
@@ -155,8 +149,19 @@ class Options:
                         f"which is no field{self.near(name)}"
                     )
 
-    def _check_companions(self) -> None:
-        for one in self.companions:
+    def _kept(self, mixins: Iterable[Companion], *, observed: bool) -> tuple[Companion, ...]:
+        """What fields and mixins keep beside rows."""
+        found = [one for field in self.field_list for one in field.companions(self.model_name)]
+        found += mixins
+        # Whether an outcome changes anything that the rows keep: then their proposals are kept with them.
+        self.observed = observed or any(field.outcome_actions(one) for field in self.field_list for one in OUTCOMES)
+        if self.observed:
+            found.append(proposals(self.model_name))
+        self._check_partitions(found)
+        return tuple(found)
+
+    def _check_partitions(self, companions: Iterable[Companion]) -> None:
+        for one in companions:
             for name in one.partitions:
                 if name not in self.fields:
                     raise ModelException(

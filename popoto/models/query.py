@@ -11,6 +11,7 @@ from popoto.fields.expressions import Q
 from popoto.models.arrangement import Arrangement
 from popoto.models.asking import Asking
 from popoto.models.care import model_keys
+from popoto.models.searched import Searched
 from popoto.queries import parse
 from popoto.queries.explain import Explanation
 from popoto.queries.fetch import PAGE_ROWS
@@ -29,7 +30,7 @@ class QueryAccess:
         return Query(owner)
 
 
-class Query(Asking[M], Arrangement):
+class Query(Asking[M], Arrangement, Searched):
     """A query of one model. Methods that narrow it return a new one; its answer is fetched once and remembered.
 
     It is a sequence: `len`, indexes, slices, iteration and `in` work on the answer, `await` and `async for` fetch it
@@ -295,7 +296,7 @@ class Query(Asking[M], Arrangement):
             limit = self._wanted.limit
             query = self.filter(limit=most if limit is None else min(most, limit))
             planned = query._planned()
-            if planned.wanted.order is not None and planned.walk is None:
+            if planned.wanted.limit is None or (planned.wanted.order is not None and planned.walk is None):
                 return None  # all must be loaded to know the first
             self._first = query._rows()
             if len(self._first) < most:

@@ -269,6 +269,7 @@ redis.call('SISMEMBER', class_set, row_key)
 local event = {
   op = reindexing and 'reindex' or present and 'update' or 'create', key = row_key, former = former_key,
   present = present, before = before, after = after, changed = changed, now = now,
+  class_set = class_set,
 }
 local refusal = companions_look(event)
 if refusal then

@@ -99,11 +99,11 @@ def select(
         other = schema.fields[name].related()._meta
         words += (schema.field_names.index(name) + 1, other.keyspace(here).prefix)
         words += (len(other.read_names), *other.read_names)
-    _describe_tree(schema, query.source, here, keys, words)
+    describe_tree(schema, query.source, here, keys, words)
     return Call(SELECT_PACKED if packed else SELECT, keys, words)
 
 
-def _describe_tree(schema: Schema, source: Group, here: Layout, keys: list[Key], words: list[Word]) -> None:
+def describe_tree(schema: Schema, source: Group, here: Layout, keys: list[Key], words: list[Word]) -> None:
     """Append a tree of sources as `sources.lua` reads it, with the indexes whose entries confirm it."""
     indexes: list[Index] = []
     _describe(schema, source, here, keys, words, indexes)
@@ -129,7 +129,7 @@ def _describe(
         other = source.other.keyspace(here)
         words += ("R", len(other.prefix.encode()))
         keys.append(other.class_set)
-        _describe_tree(source.other, source.plan.source, here, keys, words)
+        describe_tree(source.other, source.plan.source, here, keys, words)
         return
     kind = "T" if isinstance(source, InTexts) else "S" if source.index.kind == "U" else source.index.kind
     words += (kind, len(names))

@@ -196,12 +196,12 @@ local function inside(source, text)
   return score and between(source, score)
 end
 
--- Whether the text of stored bytes is wanted; nil where they do not tell.
+-- Whether the text of stored bytes is wanted; nil where they do not tell. Without bytes it is not, as for equality.
 local function text_holds(source, raw)
-  if raw == NIL then
+  if not raw or raw == NIL then
     return false
   end
-  local text = raw and plain_text(source.index.code, raw)
+  local text = plain_text(source.index.code, raw)
   if text then
     return text_matches(source, text)
   end

@@ -72,7 +72,7 @@ local function follow(found, weight, reached, improved)
     local factor = hop * tonumber(found[place + 1])
     -- No edge, however heavy, makes anything heavier than what leads to it.
     local new = factor < 1 and weight * factor or weight
-    if new < least then
+    if new < least or not (factor > 0 and new > 0) then
       return
     end
     local name = found[place]

@@ -26,11 +26,13 @@ class Associations(dict[str, float]):
         edges: how many edges were looked at; looking a node up counts as two.
     """
 
-    def __init__(self, weights: Iterable[tuple[str, float]] = (), *, cut: bool = False, over: bool = False) -> None:
+    def __init__(
+        self, weights: Iterable[tuple[str, float]] = (), *, cut: bool = False, over: bool = False, edges: int = 0
+    ) -> None:
         super().__init__(weights)
         self.exact = not cut
         self.complete = not cut and not over
-        self.edges = 0
+        self.edges = edges
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +64,7 @@ async def spread(graph: Graph, asked: Spread) -> Associations:
     cut, over, edges, _, *rest = reply
     if cut and asked.budget > first:
         return await _widely(graph, asked, asked.budget - edges)
-    found = Associations(pairs(rest), cut=bool(cut), over=bool(over))
-    found.edges = edges
-    return found
+    return Associations(pairs(rest), cut=bool(cut), over=bool(over), edges=edges)
 
 
 async def _call(
@@ -91,9 +91,7 @@ async def _widely(graph: Graph, asked: Spread, left: int) -> Associations:
     for pk in asked.seeds:
         del best[pk]
     heaviest = heapq.nsmallest(asked.most, best.items(), key=_order)
-    found = Associations(heaviest, cut=cut, over=len(best) > asked.most)
-    found.edges = asked.budget - left
-    return found
+    return Associations(heaviest, cut=cut, over=len(best) > asked.most, edges=asked.budget - left)
 
 
 async def _level(

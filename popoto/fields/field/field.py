@@ -227,6 +227,11 @@ class Field(Hooks, Generic[T]):
         """
         return None if value is None else self.convert(value)
 
+    def text_of(self, instance: Any) -> str:
+        """The instance's value as text for those who index it; "" for None."""
+        value = getattr(instance, self.name)
+        return "" if value is None else str(value)
+
     def compared(self, instance: Any) -> Any:
         """The instance's value as lookups compare it."""
         return getattr(instance, self.name)

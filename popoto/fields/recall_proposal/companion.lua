@@ -1,5 +1,5 @@
 -- Proposals of a row: in which pending sets it is, and the outcomes that were reported of it last.
--- Stores: 1 the set of its partitions, 2 the list of its last outcomes' ids.
+-- Stores: 1 the set of its partitions, 2 the list of its last outcomes' ids, 3 the pending set of the default partition.
 -- acts: resolve() -> from how many pending sets it was taken; once(id) -> 'repeated' when the id is known, and then no
 --   action follows.
 -- include: popoto.fields.recall_proposal pending.lua

@@ -7,6 +7,7 @@ from typing import Final
 from popoto.fields.companions import Action, Companion, Fragment, Store
 
 NAME: Final = "RecallProposal"
+DEFAULT_PARTITION: Final = "default"
 FRAGMENT: Final = Fragment("recall_proposal", "popoto.fields.recall_proposal")
 
 
@@ -22,8 +23,8 @@ def partitions_base(model_name: str) -> str:
 
 def proposals(model_name: str) -> Companion:
     """The companion of a model's proposals."""
-    stores = (Store("K", partitions_base(model_name)), Store("K", f"$RP:{model_name}:outcomes"))
-    return Companion(FRAGMENT, NAME, stores)
+    own = (Store("K", partitions_base(model_name)), Store("K", f"$RP:{model_name}:outcomes"))
+    return Companion(FRAGMENT, NAME, (*own, Store("Z", f"{pending_base(model_name)}:{DEFAULT_PARTITION}")))
 
 
 def resolving() -> Action:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final
 
 from popoto import clock
 from popoto.fields.recall_proposal.batches import MOST_AT_ONCE, batches
-from popoto.fields.recall_proposal.companion import partitions_base, pending_base
+from popoto.fields.recall_proposal.companion import DEFAULT_PARTITION, partitions_base, pending_base
 from popoto.storage import Call, Op, Script, ask, layout
 from popoto.storage.commands.sorted_sets import zrange
 
@@ -16,7 +16,6 @@ _PACKAGE: Final = "popoto.fields.recall_proposal"
 PROPOSE: Final = Script("popoto.propose", _PACKAGE, "propose.lua", shape=int, writes=True)
 EXPIRE: Final = Script("popoto.expire_proposals", _PACKAGE, "expire.lua", shape=list[Any], writes=True)
 RESOLVE: Final = Script("popoto.resolve_proposal", _PACKAGE, "resolve.lua", shape=int, writes=True)
-DEFAULT_PARTITION: Final = "default"
 # A proposal takes this many stale ones with it.
 _SWEPT: Final = 16
 _PAGE: Final = 1_000

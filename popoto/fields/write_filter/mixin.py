@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from popoto.exceptions import ModelException
+from popoto.exceptions import ModelException, SkipSaveException
 from popoto.fields.companions import Companion, Fragment, Store
 from popoto.fields.constants import Defaults
 from popoto.fields.signals import Signal
@@ -51,7 +51,10 @@ class WriteFilterMixin:
         return {**inherited, "priority": Signal("score", f"$WF:{model_name}:priority")}
 
     def _admitted(self) -> bool:
-        score = self._filter_score()
+        try:
+            score = self._filter_score()
+        except SkipSaveException:
+            return False
         least = self._wf_min_threshold
         if score < (Defaults.WF_MIN_THRESHOLD if least is None else least):
             return False
@@ -92,6 +95,7 @@ def _told(instance: Any, change: Any) -> Sequence[str] | None:
         try:
             return (instance._priority(instance._filter_score()),)
         except ModelException:
+            # NaN, or a row that its class would not save: it has no priority.
             return ("",)
     score = instance.__dict__.pop("_wf_score", None)
     return None if score is None else (instance._priority(score),)

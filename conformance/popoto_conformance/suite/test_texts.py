@@ -1,0 +1,153 @@
+"""Texts beside rows: an index that ranks by words, a filter and a sketch, each written in the row's own step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from popoto import BM25Field, Connection, ExistenceFilter, Field, FrequencySketch, IndexedField, KeyField, Model, using
+from popoto import connection as current
+from popoto.storage import ask, ask_all
+from popoto.storage.commands.hashes import hgetall
+from popoto.storage.commands.keys import delete, exists
+from popoto.storage.commands.sorted_sets import zrange
+from popoto.storage.commands.strings import get
+from popoto_conformance.cases import Driver, close_to, exactly
+from popoto_conformance.shelf import Shelf
+
+pytestmark = pytest.mark.needs("lua", "bits")
+
+GOLDEN = {
+    "d1": "redis vector search engine",
+    "d2": "redis redis cache cache cache",
+    "d3": "postgres relational database engine with storage",
+    "d4": "search engine optimisation for redis search",
+}
+# More rows than a word may have before it gets an impact order.
+MANY = 300
+
+
+class Library(Shelf):
+    """A model with texts, and its verbs run by one driver."""
+
+    def __init__(self, driver: Driver) -> None:
+        super().__init__(driver)
+        body = {
+            "name": KeyField(),
+            "kind": IndexedField(),
+            "text": Field(max_length=None),
+            "words": BM25Field(source="text"),
+            "bloom": ExistenceFilter(capacity=1000, fingerprint_fn=lambda row: row.text),
+            "seen": FrequencySketch(width=300, depth=4, fingerprint_fn=lambda row: row.text),
+        }
+        self.model = type(self.name, (Model,), body)
+
+    def stock(self) -> dict[str, Any]:
+        """The texts whose scores are known."""
+        return {name: self.run(self.model, "create", name=name, kind="g", text=text) for name, text in GOLDEN.items()}
+
+    def found(self, text: str, limit: int = 10, **lookups: Any) -> list[tuple[str, float]]:
+        """Names and scores of a keyword search."""
+        query = self.model.query.filter(**lookups)
+        return [(row.name, row._bm25_score) for row in self.run(query, "keyword_search", text, limit=limit)]
+
+    def ask(self, field: str, verb: str, *words: Any) -> Any:
+        """A verb of the filter or the sketch."""
+        return self.run(getattr(self.model, field), verb, self.model, *words)
+
+
+@pytest.fixture
+def library(driver: Driver, connection: Connection) -> Iterator[Library]:
+    """A model of a name of its own; what it has stored is deleted in the end."""
+    with using(connection):
+        made = Library(driver)
+        yield made
+        for row in made.model.query.all():
+            row.delete()
+        left = ["$EF::bloom:meta", *(f"$EF::bloom:{number}:0" for number in (1, 2)), "$FS::seen:meta"]
+        current().run(ask_all([delete(made.index(key)) for key in left]))
+
+
+def test_scores_are_those_of_the_formula(library: Library) -> None:
+    library.stock()
+    for words, expected in {
+        "redis": {"d2": 0.483274316260584, "d1": 0.3813046715252945, "d4": 0.3491572050735132},
+        "redis search": {"d4": 1.2883323152, "d1": 1.1223162354, "d2": 0.4832743163},
+    }.items():
+        found = library.found(words)
+        exactly([name for name, _ in found], list(expected))
+        for name, score in found:
+            close_to(score, expected[name], part=1e-8)
+
+
+def test_an_index_is_kept_as_its_row_changes_moves_and_goes(library: Library) -> None:
+    rows = library.stock()
+    rows["d2"].text = "cache memory"
+    library.run(rows["d2"], "save")
+    rows["d2"].name = "e"
+    library.run(rows["d2"], "save", migrate_key=True)
+    exactly([name for name, _ in library.found("cache")], ["e"])
+    exactly(current().run(ask(get(library.index("$BM25::words:total")))), b"16")
+    key = library.key(rows["d2"].pk).encode()
+    exactly(current().run(ask(zrange(library.index("$BM25::words:inv:cache"), 0, -1))), [(key, 1.0)])
+    for row in rows.values():
+        library.run(row, "delete")
+    exactly(current().run(ask(exists(library.index("$BM25::words:n")))), False)
+    exactly(current().run(ask(exists(library.index("$BM25::words:df")))), False)
+
+
+def test_a_word_of_many_rows_ranks_exactly_under_filters(library: Library) -> None:
+    rows = [
+        library.model(
+            name=f"n{number:03}", kind="ab"[number % 2], text="common " * (1 + number % 3) + "other " * (number % 5)
+        )
+        for number in range(MANY)
+    ]
+    library.run(library.model, "bulk_create", rows)
+    # Three times in a text of three words: every fifteenth row from the fifth, even ones for "b".
+    best = [number for number in range(MANY) if number % 3 == 2 and number % 5 == 0]
+    exactly([name for name, _ in library.found("common", 4)], [f"n{number:03}" for number in best[:4]])
+    even = [number for number in best if number % 2 == 0]
+    exactly([name for name, _ in library.found("common", 4, kind="a")], [f"n{number:03}" for number in even[:4]])
+    order = current().run(ask(zrange(library.index("$BM25::words:imp:common"), 0, 0)))
+    exactly(order, [(library.key(f"{library.name}:n005").encode(), 3.0 - 3 * 2**32)])
+    library.run(library.model, "bulk_delete", rows)
+
+
+def test_dead_rows_do_not_fill_the_limit(library: Library) -> None:
+    rows = library.stock()
+    library.forget(library.key(rows["d2"].pk))
+    exactly([name for name, _ in library.found("redis", 1)], ["d1"])
+    library.run(library.model, "clean_indexes")
+    exactly(library.run(library.model, "check_indexes")["total"], 0)
+
+
+def test_a_filter_and_a_sketch_know_what_was_said(library: Library) -> None:
+    rows = library.stock()
+    answers = library.ask("bloom", "might_exist_batch", ["redis", "with", "absent", "absent redis"])
+    exactly(answers, {"redis": True, "with": True, "absent": False, "absent redis": True})
+    exactly([library.ask("seen", "get_frequency", text) for text in ("redis", "with", "absent")], [3, 1, 0])
+    rows["d1"].text = "absent"
+    library.run(rows["d1"], "save")
+    exactly([library.ask("seen", "get_frequency", text) for text in ("redis", "absent")], [2, 1])
+    exactly(library.run(library.model, "rebuild_indexes"), 4)
+    exactly(library.ask("bloom", "might_exist_batch", ["vector", "absent"]), {"vector": False, "absent": True})
+    exactly([library.ask("seen", "get_frequency", text) for text in ("redis", "absent")], [2, 1])
+    for row in rows.values():
+        library.run(row, "delete")
+    exactly(current().run(ask(hgetall(library.index("$FS::seen")))), {})
+
+
+def test_rankings_are_fused(library: Library) -> None:
+    library.stock()
+    lists = {
+        name: [(f"{library.name}:{row}", score) for row, score in pairs]
+        for name, pairs in {"words": [("d1", 6.0), ("d2", 3.0)], "vectors": [("d2", 0.9), ("d3", 0.5)]}.items()
+    }
+    rows = library.run(library.model.query, "fuse", k=60, **lists)
+    exactly([row.name for row in rows], ["d2", "d1", "d3"])
+    close_to(rows[0]._rrf_score, 1 / 62 + 1 / 61)
+    rows = library.run(library.model.query, "fuse", weights={"words": 3}, **lists)
+    exactly([(row.name, row._fused_score) for row in rows], [("d1", 0.75), ("d2", 0.25), ("d3", 0.0)])
