@@ -10,9 +10,9 @@ FILE is JSON, `benchmarks/data/conversations.json` unless given:
                                                     "text": "what was said"}]}],
          "questions": [{"question": "what is asked", "evidence": ["ids of the turns that answer it"]}]}]}
 
-Further names are passed over. Each conversation is a memory of its own. Printed are, as means over all questions: recall
-of the evidence among the first 1, 5, 10 and 20 turns, the reciprocal rank of the first turn of the evidence (MRR),
-nDCG@10 (Jarvelin and Kekalainen 2002, with gains of 1 and 0), and the median and 95th percentile of the milliseconds
+Further names are passed over. Each conversation is a memory of its own. Printed are, as means over all questions:
+recall of the evidence among the first 1, 5, 10 and 20 turns, the reciprocal rank of the first turn of the evidence
+(MRR), nDCG@10 (Jarvelin and Kekalainen 2002, with gains of 1 and 0), and the median and 95th percentile of the milliseconds
 of one search.
 
 The provider is `popoto.embeddings.hashing:HashingProvider` unless given: a test double that knows words only, so
@@ -89,9 +89,9 @@ def searches(model: type[Model]) -> dict[str, Search]:
         )
 
     def assembled(assembler: ContextAssembler) -> Callable[[str, str], list[Any]]:
-        return lambda conversation, question: assembler.assemble(
-            {"question": question}, partition_filters={"conversation": conversation}
-        ).records
+        return lambda conversation, question: (
+            assembler.assemble({"question": question}, partition_filters={"conversation": conversation}).records
+        )
 
     found: dict[str, Callable[[str, str], list[Any]]] = {
         "keyword": lambda conversation, question: own(conversation).keyword_search(question, limit=MOST),

@@ -1,4 +1,4 @@
-"""AdaptiveAssembler: it keeps what does better, stands still where nothing does, and never changes the sum of weights."""
+"""AdaptiveAssembler: it keeps what does better, stands still where nothing does, and leaves the sum of weights."""
 
 from __future__ import annotations
 
@@ -10,8 +10,17 @@ from typing import Any
 
 import pytest
 
-from popoto import AdaptiveAssembler, AssemblyResult, ConfidenceField, ContextAssembler, Defaults, KeyField, Model
-from popoto import QueryException, RetrievalQuality
+from popoto import (
+    AdaptiveAssembler,
+    AssemblyResult,
+    ConfidenceField,
+    ContextAssembler,
+    Defaults,
+    KeyField,
+    Model,
+    QueryException,
+    RetrievalQuality,
+)
 from popoto.storage import Connection
 
 WEIGHTS = {"a": 0.6, "b": 0.3, "c": 0.1}
@@ -77,7 +86,9 @@ def test_weights_stand_still_under_constant_quality() -> None:
     assert kept == [WEIGHTS] * 300
 
 
-@pytest.mark.parametrize("weights", [{"a": 5.0, "b": 5.0}, WEIGHTS, {"a": 0.01, "b": 0.99}, {"a": 3.0, "b": 0.0, "c": 1.0}])
+@pytest.mark.parametrize(
+    "weights", [{"a": 5.0, "b": 5.0}, WEIGHTS, {"a": 0.01, "b": 0.99}, {"a": 3.0, "b": 0.0, "c": 1.0}]
+)
 def test_the_sum_of_weights_stays(weights: dict[str, float]) -> None:
     """D48: also where weights meet their bounds, and whatever their sum is."""
     chance = random.Random(1)

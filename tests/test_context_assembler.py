@@ -1,4 +1,4 @@
-"""ContextAssembler: what is asked for comes first, nothing leaks or is noted twice, and the budget counts what is said."""
+"""ContextAssembler: what is asked for comes first, nothing leaks or is noted twice, the budget counts what is said."""
 
 from __future__ import annotations
 
@@ -90,7 +90,9 @@ def create_aged(count: int = 8) -> list[Aged]:
 
 
 def create_memories(agent: str = "a") -> dict[str, Memory]:
-    rows = [Memory(name=name, agent_id=agent, text=text, place=place) for place, (name, text) in enumerate(TEXTS.items())]
+    rows = [
+        Memory(name=name, agent_id=agent, text=text, place=place) for place, (name, text) in enumerate(TEXTS.items())
+    ]
     Memory.bulk_create(rows)
     return {row.name: row for row in rows}
 
@@ -151,11 +153,11 @@ def test_a_signal_of_suppression_is_the_default_of_the_moment(
 
 
 @pytest.mark.parametrize(("most", "kept", "tokens"), [(20, 3, 18), (1, 1, 6), (None, 5, 30), (0, 1, 6)])
-def test_records_beyond_the_budget_are_left_out(
-    store: Connection, most: int | None, kept: int, tokens: int
-) -> None:
+def test_records_beyond_the_budget_are_left_out(store: Connection, most: int | None, kept: int, tokens: int) -> None:
     create_aged(5)
-    result = ContextAssembler(Aged, {"seen": 1.0}, max_tokens=most, token_counter=lambda row: 6).assemble({"a": "coffee"})
+    result = ContextAssembler(Aged, {"seen": 1.0}, max_tokens=most, token_counter=lambda row: 6).assemble(
+        {"a": "coffee"}
+    )
     assert (len(result.records), result.metadata["token_count"]) == (kept, tokens)
 
 

@@ -208,7 +208,9 @@ def test_entries_without_a_state_or_an_action_are_passed_over(store: Connection,
 
 
 def test_the_agent_is_default_unless_given(store: Connection) -> None:
-    batch = [(event, {name: text for name, text in fields.items() if name != "agent_id"}) for event, fields in events(6)]
+    batch = [
+        (event, {name: text for name, text in fields.items() if name != "agent_id"}) for event, fields in events(6)
+    ]
     (made,) = asyncio.run(crystallization_handler(batch))
     assert made.agent_id == "default"
     assert asyncio.run(async_crystallize(batch)) == []
@@ -238,7 +240,9 @@ def test_a_weekly_event_is_a_weekly_cycle() -> None:
 
 def test_the_resonance_is_highest_at_the_phase() -> None:
     chance = random.Random(5)
-    moments = [year * TemporalPeriod.YEARLY + 200 * DAY + chance.gauss(0, 4) * DAY for year in range(50, 54) for _ in range(9)]
+    moments = [
+        year * TemporalPeriod.YEARLY + 200 * DAY + chance.gauss(0, 4) * DAY for year in range(50, 54) for _ in range(9)
+    ]
     found = {period: phase for period, _, phase in discover_cycles(moments)}
     phase = found[TemporalPeriod.YEARLY]
     assert math.cos(2 * math.pi * (moments[0] - phase) / TemporalPeriod.YEARLY) > 0.95
@@ -256,5 +260,5 @@ def test_entries_of_a_stream_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Defaults, "INITIAL_CYCLE_AMPLITUDE", 0.7)
     assert temporal_discovery_handler(entries) == [(TemporalPeriod.WEEKLY, 0.7, pytest.approx(2.5 * DAY))]
     monkeypatch.setattr(Defaults, "CHI_SQUARED_P_THRESHOLD", 0.2)
-    with pytest.raises(QueryException, match="0.05, 0.01"):
+    with pytest.raises(QueryException, match=r"0\.05, 0\.01"):
         temporal_discovery_handler(entries)

@@ -67,7 +67,7 @@ def test_what_was_said_is_found_again(store: Connection) -> None:
     assert messages == given
     assert told[0]["content"] == f"Be brief.\n\nRelevant context:\n{result.formatted}"
     assert told[1:] == messages[1:]
-    assert [row.content for row in result.records][0] == "The database is Postgres."
+    assert result.records[0].content == "The database is Postgres."
     assert {row.agent_id for row in result.records} == {"a"}
 
 

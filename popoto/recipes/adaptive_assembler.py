@@ -64,7 +64,7 @@ class AdaptiveAssembler:
         self.window_size = size
         self.quality_metric: Metric = quality_metric or (lambda quality: quality.fok_score * quality.avg_confidence)
         self.weight_perturbation = weight_perturbation
-        self._rng = rng or random.Random()  # noqa: S311 - chooses weights to try
+        self._rng = rng or random.Random()
         self._weights = dict(inner.score_weights)
         self._candidate: dict[str, float] | None = None
         self._quality: float | None = None

@@ -146,7 +146,7 @@ class TrajectoryMemory:
         row, made = await get_or_create(self.model_class, {"trajectory": steps}, {"fingerprint": name, **self._own()})
         if not made:
             # What has come to be done most replaces what was; a save renews the moment of reinforcement too.
-            row.trajectory = steps  # type: ignore[attr-defined]
+            row.trajectory = steps
             await writing.save(row)
         return row
 
@@ -162,9 +162,7 @@ class TrajectoryMemory:
         if features is not None:
             conditions["fingerprint"] = self.fingerprint(features)
         query: Any = self.model_class.query.filter(**conditions)
-        plan: Op[list[Any]] = query._composing(
-            self.score_weights, limit, "SUM", None, None, 1.0, None, False, {}
-        )
+        plan: Op[list[Any]] = query._composing(self.score_weights, limit, "SUM", None, None, 1.0, None, False, {})
         return plan
 
     def _own(self) -> dict[str, Any]:

@@ -104,7 +104,9 @@ class ContextAssembler:
         if token_counter is not None and text_counter is not None:
             raise QueryException("ContextAssembler: token_counter and text_counter exclude each other: give one")
         if suppress and signals.offering(model_class, "confidence") is None:
-            raise QueryException(f"suppress=True lowers a confidence, and {model_class.__name__} has no ConfidenceField")
+            raise QueryException(
+                f"suppress=True lowers a confidence, and {model_class.__name__} has no ConfidenceField"
+            )
         self.model_class = model_class
         self.score_weights: dict[str, float] = dict(score_weights)
         self.max_items = max_items
@@ -202,7 +204,8 @@ class ContextAssembler:
         started = time.perf_counter()
         query = self._query(agent_id, filters)
         asked = texts(cues)
-        pull, pushed = await together([self._pulling(query, asked), self._pushing(query)])
+        plans: list[Op[Any]] = [self._pulling(query, asked), self._pushing(query)]
+        pull, pushed = await together(plans)
         known = {hit.key for hit in pull.hits}
         candidates = [*pull.hits, *(hit for hit in pushed if hit.key not in known)]
         records = [hit.row for hit in candidates[: self.max_items]]
@@ -274,9 +277,7 @@ class ContextAssembler:
         records = [hit.row for hit in why]
         numbers = await signals.of_records(records, signals.judging(self.model_class, weights))
         keys = [hit.key for hit in pull.hits]
-        found = judged(
-            self.model_class, records, {**pull.numbers, **numbers}, keys, weights or None, pull.known
-        )
+        found = judged(self.model_class, records, {**pull.numbers, **numbers}, keys, weights or None, pull.known)
         return quality(found, most, self._threshold())
 
     async def _noting(

@@ -85,10 +85,17 @@ class Pulled:
 
 @dataclass(slots=True)
 class Found:
-    """Rankings so far: scores by key for each; and what of their rows is known."""
+    """Rankings so far.
 
-    lists: dict[str, dict[str, float]]
-    hits: dict[str, Hit]
+    Attributes:
+        lists: scores by key for each.
+        hits: rows by key, with all their numbers once the rankings are complete.
+        rows: rows that came with a ranking by meaning.
+    """
+
+    lists: dict[str, dict[str, float]] = field(default_factory=dict)
+    hits: dict[str, Hit] = field(default_factory=dict)
+    rows: dict[str, Hit] = field(default_factory=dict)
 
 
 async def pulled(recipe: Recipe, query: Query[Any], texts: Sequence[str], *, following: bool = True) -> Pulled:
@@ -110,18 +117,21 @@ async def _lists(recipe: Recipe, query: Query[Any], text: str) -> Found:
     """Each ranking's best rows, all in one round trip where an embedding needs none."""
     asked, own = recipe.asked(), recipe.signals()
     most = max(CANDIDATES, 4 * recipe.most) if asked else 2 * recipe.most
-    found = Found({}, {})
+    found = Found()
     plans: dict[str, Op[Any]] = {}
-    for what, name in asked.items():
-        plans[name] = query._matching(name, text, most) if what == "words" else query._meant(name, text, most)
+    words, meaning = asked.get("words"), asked.get("meaning")
+    if words is not None:
+        plans[words] = query._matching(words, text, most)
+    if meaning is not None:
+        plans[meaning] = query._meaning(text, None, most, "SUM", None, None, None, 1.0, True)
     for name in own:
         plans[name] = query._composing({name: 1.0}, 2 * recipe.most, "SUM", None, None, 1.0, None, True, {})
     for name, best in zip(plans, await together(list(plans.values())), strict=True):
-        if name in own:
-            found.hits.update({hit.key: hit for hit in best})
-            found.lists[name] = {hit.key: hit.score for hit in best}
-        else:
+        if name == words:
             found.lists[name] = dict(best)
+        else:
+            found.lists[name] = {hit.key: hit.score for hit in best}
+            (found.hits if name in own else found.rows).update({hit.key: hit for hit in best})
     return found
 
 
@@ -146,8 +156,9 @@ async def _completed(recipe: Recipe, query: Query[Any], found: Found) -> None:
     if own and not (len(own) == 1 and all(key in found.hits for key in keys)):
         found.hits = {hit.key: hit for hit in await signals.hits(query, keys, own)}
     elif not own:
-        rows = await query._allowed(keys)
-        found.hits = {key: Hit(row, key, 0.0, ()) for key, row in rows.items()}
+        rows = await query._allowed([key for key in keys if key not in found.rows])
+        known = {**{key: hit.row for key, hit in found.rows.items()}, **rows}
+        found.hits = {key: Hit(known[key], key, 0.0, ()) for key in keys if key in known}
     for name in own:
         numbers = {key: signals.raws(hit).get(name) for key, hit in found.hits.items()}
         found.lists[name] = {key: number for key, number in numbers.items() if number is not None}
@@ -171,6 +182,4 @@ async def _ranked(recipe: Recipe, query: Query[Any], found: Found, weights: Mapp
     scores = _fused(recipe, found, weights)
     rows = {key: found.hits[key].row for key in scores}
     order = await blended(recipe.model, scores, rows, recipe.neighbours, recipe.group_by)
-    return [
-        Hit(rows[key], key, scores[key].score, tuple(one for one in scores[key].parts if one.raw)) for key in order
-    ]
+    return [Hit(rows[key], key, scores[key].score, tuple(one for one in scores[key].parts if one.raw)) for key in order]

@@ -64,9 +64,7 @@ async def hits(query: Query[Any], keys: Sequence[str], names: Sequence[str]) -> 
         return []
     wanted = {"wanted": dict.fromkeys(keys, WANTED)}
     weights = dict.fromkeys(names, 1.0)
-    found: list[Hit] = await query._composing(
-        weights, len(keys), "SUM", WANTED / 2, None, 1.0, None, True, wanted
-    )
+    found: list[Hit] = await query._composing(weights, len(keys), "SUM", WANTED / 2, None, 1.0, None, True, wanted)
     return found
 
 

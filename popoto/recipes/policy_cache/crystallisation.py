@@ -60,9 +60,9 @@ def crystallize(entries: Entries) -> list[PolicyEntry]:
     straight successes; that bound is its first value. One that is there already stays as it is.
 
     Args:
-        entries: `(id, {field: text})`, as `StreamConsumer` hands them. `state_fingerprint` and `action_type` are needed,
-            other entries are passed over; `agent_id` is "default" unless given; `success`, or `outcome`, is one of
-            1, true, yes, success, acted or used, in any case; `state_features` and `action_spec` are kept.
+        entries: `(id, {field: text})`, as `StreamConsumer` hands them. `state_fingerprint` and `action_type` are
+            needed, other entries are passed over; `agent_id` is "default" unless given; `success`, or `outcome`, is
+            one of 1, true, yes, success, acted or used, in any case; `state_features` and `action_spec` are kept.
 
     Returns:
         The policies that were made.

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 from popoto.fields import (
     AutoKeyField,
-    CoOccurrenceField,
     ConfidenceField,
+    CoOccurrenceField,
     DecayingSortedField,
     ExistenceFilter,
     KeyField,
