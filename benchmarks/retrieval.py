@@ -12,8 +12,8 @@ FILE is JSON, `benchmarks/data/conversations.json` unless given:
 
 Further names are passed over. Each conversation is a memory of its own. Printed are, as means over all questions:
 recall of the evidence among the first 1, 5, 10 and 20 turns, the reciprocal rank of the first turn of the evidence
-(MRR), nDCG@10 (Jarvelin and Kekalainen 2002, with gains of 1 and 0), and the median and 95th percentile of the milliseconds
-of one search.
+(MRR), nDCG@10 (Jarvelin and Kekalainen 2002, with gains of 1 and 0), and the median and 95th percentile of the
+milliseconds of one search.
 
 The provider is `popoto.embeddings.hashing:HashingProvider` unless given: a test double that knows words only, so
 "semantic" means nothing before a real one is named, as `popoto.embeddings.local:SentenceTransformersProvider`.

@@ -4,8 +4,10 @@ from popoto.fields.auto_key_field import AutoKeyField
 from popoto.fields.bm25_field import BM25Field
 from popoto.fields.co_occurrence_field import CoOccurrenceField
 from popoto.fields.confidence_field import ConfidenceField
+from popoto.fields.content_field import ContentField
 from popoto.fields.dataframe_field import DataFrameField
 from popoto.fields.datetime_field import DatetimeField
+from popoto.fields.embedding_field import EmbeddingField
 from popoto.fields.existence_filter import ExistenceFilter
 from popoto.fields.field import Field
 from popoto.fields.frequency_sketch import FrequencySketch
@@ -39,11 +41,13 @@ __all__ = [
     "BytesField",
     "CoOccurrenceField",
     "ConfidenceField",
+    "ContentField",
     "DataFrameField",
     "DateField",
     "DatetimeField",
     "DecimalField",
     "DictField",
+    "EmbeddingField",
     "ExistenceFilter",
     "Field",
     "FloatField",

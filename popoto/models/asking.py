@@ -10,7 +10,7 @@ from popoto.exceptions import QueryException
 from popoto.fields.expressions import Q
 from popoto.models import creating
 from popoto.models.arrangement import arranged
-from popoto.models.reading import by_keys, class_size, key_text
+from popoto.models.reading import brought, by_keys, class_size, key_text
 from popoto.queries import explain, parse, related, run
 from popoto.queries.explain import Explanation
 from popoto.queries.fetch import Wide
@@ -108,7 +108,10 @@ class Asking(Generic[M]):
     async def _fetching(self) -> list[Any]:
         rows = await self._fetched()
         names = self._wanted.values
-        return await self._noted(rows) if not names else [{name: _plain(row, name) for name in names} for row in rows]
+        if not names:
+            return await self._noted(rows)
+        await brought(rows, names)
+        return [{name: row._meta.fields[name].plain(row) for name in names} for row in rows]
 
     async def _fetched(self) -> list[M]:
         return arranged(await self._asked(self._loading), self._wanted)
@@ -182,8 +185,3 @@ class Asking(Generic[M]):
             )
         await self._noted(rows)
         return rows[0] if rows else None
-
-
-def _plain(row: Any, name: str) -> Any:
-    """A field's value for a dictionary: a relationship as its key."""
-    return row._meta.fields[name].compared(row)
