@@ -73,12 +73,12 @@ class Companion:
         fields: other fields whose stored bytes the fragment wants to see.
         follows: the fields whose changes are said, so that only a loaded row can change them.
         said: what a save has to tell; None when that is never anything.
-        refuses: called with the instance and the text of an error that `look` gave, whose first word is the fragment's
-            kind in capitals; gives the exception to raise, None when the error is another companion's.
         care: looks after stores of kind `F`; None for a companion without them.
         renewal: what else `rebuild_indexes` has to do before; None for nothing.
         renewed: what else it has to do when every row was written; None for nothing.
         reaped: how many expired rows one step of upkeep may take out: fewer where one has much to drop.
+        refuses: called with the instance and the text of an error that `look` gave, whose first word is the fragment's
+            kind in capitals; gives the exception to raise, None when the error is another companion's.
     """
 
     fragment: Fragment
@@ -90,11 +90,11 @@ class Companion:
     fields: tuple[str, ...] = ()
     follows: tuple[str, ...] = ()
     said: Said | None = field(default=None, compare=False)
-    refuses: Callable[[Any, str], Exception | None] | None = field(default=None, compare=False)
     care: Care | None = field(default=None, compare=False)
     renewal: Renewal | None = field(default=None, compare=False)
     renewed: Renewal | None = field(default=None, compare=False)
     reaped: int = 500
+    refuses: Callable[[Any, str], Exception | None] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

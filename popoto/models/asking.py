@@ -106,7 +106,10 @@ class Asking(Generic[M]):
         return rows
 
     async def _fetching(self) -> list[Any]:
-        rows = await self._fetched()
+        return await self._answered(await self._fetched())
+
+    async def _answered(self, rows: list[M]) -> list[Any]:
+        """Loaded rows as the user asked for them: the last step of every answer."""
         names = self._wanted.values
         if not names:
             return await self._noted(rows)

@@ -150,8 +150,8 @@ async def _reindexed(
     for _ in range(MOST_ATTEMPTS):
         rows = await rows_under(model, keys)
         changes = [_reindex(row, staying) for row in rows]
-        saves = [_saved(row, change, keyspace) for row, change in zip(rows, changes, strict=True)]
-        replies = await together(saves, errors="return")
+        writing = [_written(row, change, keyspace) for row, change in zip(rows, changes, strict=True)]
+        replies = await together(writing, errors="return")
         again = []
         for change, reply in zip(changes, replies, strict=True):
             seen.add(key_bytes(keyspace.prefix + change.key))
@@ -176,7 +176,7 @@ async def _reindexed(
     return done
 
 
-async def _saved(row: Model, change: Change, keyspace: Keyspace) -> int:
+async def _written(row: Model, change: Change, keyspace: Keyspace) -> int:
     await made_ready(type(row), row, change)
     told(row, change, keyspace)
     return await ask(save_call(change, keyspace, hooks.reindexing(row, change, keyspace.prefix)))

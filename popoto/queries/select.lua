@@ -1,6 +1,6 @@
 -- Finds the rows that satisfy a tree of sources, walking the cheapest of them.
 -- KEYS: 1 the class set; then, in order, the key to order by when there is one, and the sources' keys.
--- ARGV: action (rows or count), 1 to pack rows, rows to return, 1 when more are not wanted, members to look at, the
+-- ARGV: action (rows, keys or count), 1 to pack rows, rows to return, 1 when more are not wanted, members to look at, the
 --   cursor or ''; order (none, up or down) and, when there is one, its field, its code and the score from which on
 --   values that differ may share one; number of fields, and of each name (of a list behind the row's key what follows
 --   that key); number of relationships to load, and of each
@@ -120,7 +120,7 @@ local function accept(members)
         total = total + 1
       end
     elseif not root.refers or refers(row_under(member, whole)) then
-      found[#found + 1] = row_values(member, names, member)
+      found[#found + 1] = action == 'keys' and member or row_values(member, names, member)
     end
     counted[member] = true
   end
