@@ -6,25 +6,30 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 
 from popoto.exceptions import QueryException
 from popoto.fields.embedding_field import field_of
+from popoto.models import creating
 from popoto.models.reading import by_keys
-from popoto.queries import fetch, related, run
+from popoto.queries import related, run
 from popoto.queries.finish import satisfies
 from popoto.queries.hits import Hit, Part
 from popoto.storage import effect, layout
 
 if TYPE_CHECKING:
+    from popoto.fields.embedding_field.matrix import Matrix, Wish
     from popoto.queries.plan import Plan
-    from popoto.queries.where import AllOf, Wanted
-    from popoto.storage import Op
+    from popoto.queries.where import Wanted
+    from popoto.storage import Layout, Op
 
 Boost = Mapping[Any, float]
 PostFilter = Callable[[str, float], bool]
 # With other signals only so many rows are ranked by their similarity.
 MOST_SIMILAR: Final = 10_000
+# So many rows are found by the filters first; of more, those that are similar are looked at first.
+FEW: Final = 2_000
+MOST_LOOKED: Final = 10_000
 _AGGREGATES: Final = ("SUM", "MIN", "MAX")
 
 
@@ -36,7 +41,6 @@ class Semantic:
         _wanted: Wanted
 
         def _planned(self, wanted: Wanted | None = None) -> Plan: ...
-        def _unsorted(self) -> Self: ...
         async def _answered(self, rows: list[Any]) -> list[Any]: ...
         def _composing(self, *words: Any) -> Op[list[Any]]: ...
 
@@ -127,68 +131,58 @@ class Semantic:
             return await self._composing(
                 indexes, limit, aggregate, min_score, post_filter, temperature, None, explain, boosts
             )
-        wanted = await related.resolved(replace(self._wanted, order=None, limit=None))
+        wanted = await related.resolved(replace(self._wanted, order=None, limit=None, computed=None))
         boosted = {f"{prefix}{key}".encode("utf-8", "surrogateescape"): one for key, one in options.items()}
-        wish = field.wish(
-            vector,
-            among=await self._candidates(wanted) if wanted.where.branches else None,
-            boosts=boosted or None,
-            aggregate=aggregate.upper(),
-            least=min_score,
-        )
-        hits = await self._hits(matrix, wish, most, wanted.where, post_filter, float(temperature), len(prefix))
+        wish = field.wish(vector, boosts=boosted or None, aggregate=aggregate.upper(), least=min_score)
+        hits = await self._hits(matrix, wish, most, wanted, post_filter, float(temperature))
         found = [hit.row for hit in hits]
         await creating.prefetch(model, found, self._wanted.prefetch)
         rows = await self._answered(found)
         return [replace(hit, row=row) for hit, row in zip(hits, rows, strict=True)] if explain else rows
 
     async def _hits(
-        self,
-        matrix: Any,
-        wish: Any,
-        most: int,
-        where: AllOf,
-        post_filter: PostFilter | None,
-        temperature: float,
-        strip: int,
+        self, matrix: Matrix, wish: Wish, most: int, wanted: Wanted, post_filter: PostFilter | None, temperature: float
     ) -> list[Hit]:
         """The best rows that are there and that the filters and the caller take; those that are not are replaced."""
+        model, here = self._model, await layout()
+        strip = len(model._meta.keyspace(here).prefix)
+        planned = self._planned(wanted)
+        gathering = run.Gathering(model._meta, planned, model._from_row, here)
+        filtered = bool(wanted.where.branches)
+        if filtered and planned.source.branches:
+            wish = await _narrowed(gathering, wish, here, FEW)
         hits: list[Hit] = []
         looked: set[bytes] = set()
-        wanted = most
+        size = most
         while True:
-            found = await effect(partial(matrix.best, wish, wanted))
+            found = await effect(partial(matrix.best, wish, size))
             fresh = [one for one in found if one.key not in looked]
             looked.update(one.key for one in fresh)
-            rows = await by_keys(self._model, [one.key for one in fresh], skip_none=False)
+            rows = await by_keys(model, [one.key for one in fresh], skip_none=False)
             for one, row in zip(fresh, rows, strict=True):
-                if row is None or not satisfies(row, where):
-                    continue
                 key, score = _text(one.key)[strip:], one.score / temperature
-                if post_filter is None or post_filter(key, score):
+                taken = row is not None and satisfies(row, wanted.where)
+                if taken and (post_filter is None or post_filter(key, score)):
                     hits.append(Hit(row, key, score, _parts(one)))
                     if len(hits) == most:
                         return hits
-            if len(found) < wanted:
+            if len(found) < size:
                 return hits
-            wanted *= 4
+            if filtered and wish.among is None and len(looked) > MOST_LOOKED:
+                # The rows that the filters take are not similar: they are found by the filters.
+                wish = await _narrowed(gathering, wish, here, None)
+            size *= 4
 
-    async def _candidates(self, wanted: Wanted) -> set[bytes]:
-        """The keys of the rows that may satisfy the filters: of the indexes where they know, else of the rows."""
-        model = self._model
-        planned = self._planned(wanted)
-        prefix = model._meta.keyspace(await layout()).prefix
-        if not planned.source.branches:
-            rows = await run.rows(model._meta, planned, model._from_row)
-            return {f"{prefix}{row.pk}".encode("utf-8", "surrogateescape") for row in rows}
-        keys: set[bytes] = set()
-        cursor = b""
-        while True:
-            page = await fetch.page(fetch.select(model._meta, planned, await layout(), action="keys", cursor=cursor))
-            keys.update(page.found)
-            cursor = page.cursor
-            if not cursor:
-                return keys
+
+async def _narrowed(gathering: run.Gathering, wish: Wish, here: Layout, most: int | None) -> Wish:
+    """The wish for just the rows that a filter takes; as it is when there are more than `most`."""
+    while not gathering.ended and (most is None or len(gathering.found) <= most):
+        await gathering.page()
+    if not gathering.ended:
+        return wish
+    prefix = gathering.schema.keyspace(here).prefix
+    keys = {f"{prefix}{key}".encode("utf-8", "surrogateescape") for key in gathering.found}
+    return replace(wish, among=keys)
 
 
 def _checked(
