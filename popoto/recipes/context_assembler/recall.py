@@ -23,6 +23,8 @@ ASSOCIATED: Final = 0.5
 # Associations weaker than this are not followed.
 WEAKEST: Final = 0.01
 HOP_BUDGET: Final = 16_000
+# Associations begin at rows that score this part of the best: what is begun at gains nothing by being associated.
+SEEDS_FROM: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,9 @@ async def _associated(recipe: Recipe, found: Found, weights: Mapping[str, float]
     asked = [name for name in recipe.asked().values() if found.lists[name]]
     chosen = {name: weights[name] for name in asked or found.lists}
     scores = _fused(recipe, found, chosen)
-    seeds = sorted(scores, key=lambda key: (-scores[key].score, key))[: recipe.most]
+    best = max((one.score for one in scores.values()), default=0.0)
+    near = [key for key, one in scores.items() if one.score >= SEEDS_FROM * best]
+    seeds = sorted(near, key=lambda key: (-scores[key].score, key))[: recipe.most]
     if not seeds:
         return {}
     field: Any = recipe.model._meta.fields[linked]
@@ -162,19 +166,19 @@ async def _completed(recipe: Recipe, query: Query[Any], found: Found) -> None:
     for name in own:
         numbers = {key: signals.raws(hit).get(name) for key, hit in found.hits.items()}
         found.lists[name] = {key: number for key, number in numbers.items() if number is not None}
-    words = recipe.asked().get("words")
     for name, scores in found.lists.items():
-        kept = {key: score for key, score in scores.items() if key in found.hits}
-        if name == words and kept:
-            # A row without any of the words scores 0, and that is the scale's lower end.
-            kept = {key: kept.get(key, 0.0) for key in found.hits}
-        found.lists[name] = kept
+        found.lists[name] = {key: score for key, score in scores.items() if key in found.hits}
 
 
 def _fused(recipe: Recipe, found: Found, weights: Mapping[str, float]) -> dict[str, fusion.Fused]:
     rankings = [
         fusion.ranking(name, found.lists[name], str) for name in weights if found.lists.get(name) and weights[name] > 0
     ]
+    words = recipe.asked().get("words")
+    for one in rankings:
+        if one.name == words:
+            # A row without any of the words scores 0, and that is the scale's lower end.
+            one.least = 0.0
     return fusion.fused(rankings, recipe.method, fusion.RRF_K, weights) if rankings else {}
 
 
