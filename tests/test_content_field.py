@@ -14,7 +14,18 @@ import pytest
 from proxy import Proxy
 
 import popoto
-from popoto import ContentField, Field, IndexedField, KeyField, Model, ModelException, clock, round_trips, using
+from popoto import (
+    BM25Field,
+    ContentField,
+    Field,
+    IndexedField,
+    KeyField,
+    Model,
+    ModelException,
+    clock,
+    round_trips,
+    using,
+)
 from popoto.configuration import configuration
 from popoto.exceptions import DamagedContent, MissingContent
 from popoto.models import writing
@@ -443,3 +454,39 @@ def test_eight_processes_write_the_same_content_and_the_same_row(server: Connect
     assert len(rows) == 65
     assert {doc.body for doc in rows if doc.name != "x"} == {f"text {turn}" for turn in range(8)}
     assert Doc.load(name="x").body.startswith("text ")
+
+
+class Searched(Model):
+    name = KeyField()
+    note = Field()
+    body = ContentField()
+    words = BM25Field(source="body")
+
+
+def test_words_of_a_content_stay_indexed(store: Connection, plain: Any, folder: Path) -> None:
+    """D37."""
+    Searched.create(name="x", body="green tea")
+    row = Searched.query.filter(name="x")[0]
+    row.note = "n"
+    row.save()
+    assert [one.name for one in Searched.query.keyword_search("tea")] == ["x"]
+    row.body = "black coffee"
+    row.save()
+    assert [one.name for one in Searched.query.keyword_search("tea")] == []
+    plain.delete(*[key for key in plain.keys("$BM25*") if b":analyzer" not in key])
+    assert asyncio.run(Searched.async_rebuild_indexes()) == 1
+    assert [one.body for one in Searched.query.keyword_search("coffee")] == ["black coffee"]
+
+
+@pytest.mark.parametrize("options", ["namespace=space", "namespace=space&hash_tags=1"])
+def test_references_lie_in_their_layout(store: Connection, folder: Path, options: str) -> None:
+    url = store.url.raw
+    connection = Connection(f"{url}{'&' if '?' in url else '?'}{options}")
+    with using(connection), clock.frozen(lambda: 1e9):
+        doc = Doc.create(name="x", body="first")
+        doc.body = "second"
+        doc.save()
+        with clock.frozen(lambda: 4e9):
+            assert (collected(), kept(folder), Doc.load(name="x").body) == (1, {"second"}, "second")
+        assert (folder / "space.Doc").is_dir()
+    connection.close()

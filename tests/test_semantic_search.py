@@ -8,8 +8,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from stored import keyspace
 
-from popoto import EmbeddingField, Field, IndexedField, KeyField, Model, QueryException, SortedField, round_trips
+from popoto import (
+    AccessTrackerMixin,
+    EmbeddingField,
+    Field,
+    IndexedField,
+    KeyField,
+    Model,
+    QueryException,
+    SortedField,
+    round_trips,
+    using,
+)
 from popoto.configuration import configuration
 from popoto.embeddings import AbstractEmbeddingProvider
 from popoto.exceptions import EmbeddingError
@@ -87,6 +99,12 @@ def test_the_parts_of_a_hit_are_told(facts: Any) -> None:
 def test_nothing_is_found_for_nothing(facts: Any) -> None:
     for text, options in (("", {}), ("  ", {}), ("0 0 0 0", {}), ("1 1 0 0", {"limit": 0}), ("1 1 0 0", {"limit": -1})):
         assert facts.semantic_search(text, **options) == []
+    Fact.query.delete()
+    assert (facts.semantic_search("1 1 0 0"), facts.filter(topic="x").semantic_search("1 1 0 0")) == ([], [])
+    assert facts.semantic_search("1 1 0 0", co_occurrence_boost={"Fact:gone": 1.0}) == []
+
+
+def test_the_limit_of_the_query_holds_too(facts: Any) -> None:
     assert facts.filter(limit=1).semantic_search("1 1 0 0") == facts.semantic_search("1 1 0 0", limit=1)
 
 
@@ -223,3 +241,33 @@ def test_filters_hold_however_the_rows_are_found(
     for query in (Fact.query.filter(topic="x"), Fact.query.filter(topic="x", open_="no")):
         assert [row.name for row in query.semantic_search("1 0 0 0", limit=4)] == ["07", "15", "23", "31"]
         assert len(query.semantic_search("1 0 0 0", limit=40)) == 5
+
+
+class Tracked(AccessTrackerMixin, Model):
+    name = KeyField()
+    text = Field()
+    vector = EmbeddingField(source="text")
+
+
+def test_reads_are_staged_only_for_what_was_found(store: Connection) -> None:
+    Tracked.bulk_create([Tracked(name="a", text="1 0 0 0"), Tracked(name="b", text="1 1 0 0")])
+    Tracked.query.semantic_search("1 0 0 0", limit=1)
+    Tracked.query.no_track().semantic_search("1 1 0 0", limit=1)
+    rows = [Tracked.query.no_track().get(name=name) for name in "ab"]
+    assert [row.confirm_access() for row in rows] == [1, 0]
+
+
+@pytest.mark.parametrize("options", ["namespace=space", "hash_tags=1", "namespace=space&hash_tags=1"])
+def test_vectors_lie_in_their_layout(store: Connection, options: str) -> None:
+    url = store.url.raw
+    connection = Connection(f"{url}{'&' if '?' in url else '?'}{options}")
+    with using(connection):
+        Fact.create(name="a", text="2 1 0 0", topic="x")
+        Fact.create(name="b", text="0 1 0 0", topic="y").delete()
+        assert found(Fact.query, "1 0 0 0") == found(Fact.query.filter(topic="x"), "1 0 0 0") == {"a": 0.894427}
+        assert found(Fact.query, "1 0 0 0", co_occurrence_boost={"Fact:a": 1}) == {"a": 1.894427}
+        assert EmbeddingField.load_embeddings(Fact)[1] == ["Fact:a"]
+        assert (Fact.rebuild_indexes(), EmbeddingField.reembed(Fact), Fact.check_indexes()["total"]) == (1, 1, 0)
+        prefix = connection.layout.prefix("Fact").encode()
+        assert {key[: len(prefix)] for key in keyspace(connection.native)} == {prefix}
+    connection.close()

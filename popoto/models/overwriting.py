@@ -131,7 +131,7 @@ def _checked(model: type[Model], name: str, value: Any, rows: int) -> Any:
             f"{meta.model_name}.{name} keeps keys of its own through {type(one).__name__}'s hooks, which are told of "
             "loaded rows alone: use bulk_update"
         )
-    if any(name in companion.follows for companion in meta.companions):
+    if any(companion.follows is None or name in companion.follows for companion in meta.companions):
         raise ModelException(
             f"{meta.model_name}.{name} is followed by what is kept beside its rows, which only loaded rows tell: "
             "use bulk_update"

@@ -32,7 +32,7 @@ class QueryAccess:
         return Query(owner)
 
 
-class Query(Asking[M], Arrangement, Searched, Semantic, Ranked):
+class Query(Asking[M], Arrangement, Ranked, Searched, Semantic):
     """A query of one model. Methods that narrow it return a new one; its answer is fetched once and remembered.
 
     It is a sequence: `len`, indexes, slices, iteration and `in` work on the answer, `await` and `async for` fetch it

@@ -131,8 +131,3 @@ async def class_keys(model: type[Model]) -> list[bytes]:
         if not there:
             keys.pop(key, None)
     return list(keys)
-
-
-def plain(row: Any, name: str) -> Any:
-    """A field's value for a dictionary: a relationship as its key."""
-    return row._meta.fields[name].compared(row)

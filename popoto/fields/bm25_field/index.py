@@ -82,7 +82,16 @@ class Postings:
         stores = (Store("Z", self.base, ":dl"), Store("K", f"{self.base}:tf"))
         settled = (self.analyzer.name,)
         return Companion(
-            FRAGMENT, name, stores, settled=settled, said=said, renewal=self._begin_rebuild, renewed=self._end_rebuild
+            FRAGMENT,
+            name,
+            stores,
+            settled=settled,
+            follows=(source,),
+            said=said,
+            renewal=self._begin_rebuild,
+            renewed=self._end_rebuild,
+            # A long text takes some thousand commands to drop.
+            reaped=8,
         )
 
     def _said(self, instance: Any, name: str, text: str) -> list[Arg]:

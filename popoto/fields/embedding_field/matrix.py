@@ -137,7 +137,8 @@ class Matrix:
     def best(self, wish: Wish, most: int) -> list[Found]:
         """The rows with the highest scores, of equal ones the lower key; one product, and a partition of its result."""
         with self._lock:
-            scores = self._rows[: len(self._keys)] @ wish.vector
+            # Without rows it is not known how long they are.
+            scores = self._rows[: len(self._keys)] @ wish.vector if self._keys else np.empty(0, dtype=FLOAT)
             plain = not wish.boosts and wish.among is None
             similarities = scores if plain else scores.copy()
             lost = self._boosted(wish, scores)
