@@ -19,6 +19,7 @@ from popoto import (
     CyclicDecayField,
     DecayingSortedField,
     Defaults,
+    EmbeddingField,
     ExistenceFilter,
     Field,
     KeyField,
@@ -30,6 +31,8 @@ from popoto import (
     clock,
     round_trips,
 )
+from popoto.embeddings.hashing import HashingProvider
+from popoto.exceptions import EmbeddingError
 from popoto.storage import Connection
 
 DAY = 86_400.0
@@ -227,6 +230,42 @@ def test_ranks_may_be_fused_instead_of_scores(store: Connection) -> None:
     create_memories()
     result = ContextAssembler(Memory, {"words": 1.0}, method="rrf").assemble({"topic": "coffee order"}, agent_id="a")
     assert [hit.score for hit in result.why] == [pytest.approx(1 / 61), pytest.approx(1 / 62)]
+
+
+class Meant(Model):
+    name = KeyField()
+    agent_id = KeyField()
+    text = Field()
+    words = BM25Field(source="text")
+    meaning = EmbeddingField(source="text", provider=HashingProvider())
+
+
+def create_meant() -> None:
+    Meant.bulk_create([Meant(name=name, agent_id="a", text=text) for name, text in TEXTS.items()])
+
+
+def test_meaning_ranks_beside_words(store: Connection) -> None:
+    create_meant()
+    Meant.create(name="x", agent_id="b", text="coffee order")
+    result = ContextAssembler(Meant, {}, max_items=2).assemble({"topic": "coffee order"}, agent_id="a")
+    assert names(result) == ["order", "shop"]
+    assert {part.signal: part.weight for part in result.why[0].parts} == {"words": 0.5, "meaning": 0.5}
+    assert "meaning" not in json.loads(result.formatted)[0]
+    weighed = ContextAssembler(Meant, {"words": 1.0, "meaning": 3.0}).assemble({"topic": "coffee"}, agent_id="a")
+    assert {part.signal: part.weight for part in weighed.why[0].parts} == {"words": 0.25, "meaning": 0.75}
+
+
+def test_a_provider_that_fails_is_no_empty_memory(store: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    create_meant()
+
+    def fail(*_: Any, **__: Any) -> Any:
+        raise ConnectionError("no route")
+
+    monkeypatch.setattr(HashingProvider, "embed", fail)
+    with pytest.raises(EmbeddingError, match="no route"):
+        ContextAssembler(Meant, {}).assemble({"topic": "coffee"}, agent_id="a")
+    words = ContextAssembler(Meant, {"meaning": 0.0}, max_items=2).assemble({"topic": "coffee"}, agent_id="a")
+    assert len(words.records) == 2
 
 
 # Whose it is

@@ -145,6 +145,14 @@ def test_confidence_is_what_is_stored(store: Connection) -> None:
     assert RetrievalQuality.from_records([stale, rows[1]]).avg_confidence == pytest.approx(0.7)
 
 
+def test_confidence_without_a_place_in_its_order_counts(store: Connection, plain: Any) -> None:
+    """Rows of 1.x have a hash of confidences alone."""
+    rows = facts(2)
+    ConfidenceField.update_confidence(rows[0], "sure", 0.9)
+    plain.delete("$ConfidencF:Fact:sure:rank")
+    assert RetrievalQuality.from_records(rows, {}, {"seen": 1.0}).avg_confidence == pytest.approx(0.7)
+
+
 def test_nothing_known_gives_a_prior(store: Connection) -> None:
     facts(2)
     quality = ContextAssembler(Fact, {"seen": 1.0}).assess({"topic": "xylophone"})

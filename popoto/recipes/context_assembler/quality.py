@@ -170,7 +170,13 @@ def judged(
 
     keys = [str(record.pk) for record in records]
     return Judged(
-        confidences=[numbers.get(key, {}).get(sure, 0.0) for key in keys] if sure else None,
+        # A row of 1.x has no place in the confidence's order before it is indexed or has evidence: it knows its own.
+        confidences=[
+            numbers.get(key, {}).get(sure, getattr(record, sure) or 0.0)
+            for key, record in zip(keys, records, strict=True)
+        ]
+        if sure
+        else None,
         totals=[of(key) for key in keys] if weights else None,
         decayed=[numbers.get(key, {}).get(decaying) for key in keys] if decaying else (),
         candidates=[of(key) for key in candidates],
