@@ -155,7 +155,7 @@ def test_a_signal_of_suppression_is_the_default_of_the_moment(
     assert sure(rows) == [0.5, pytest.approx(0.2)]
 
 
-@pytest.mark.parametrize(("most", "kept", "tokens"), [(20, 3, 18), (1, 1, 6), (None, 5, 30), (0, 1, 6)])
+@pytest.mark.parametrize(("most", "kept", "tokens"), [(20, 3, 18), (18, 3, 18), (17, 2, 12), (1, 1, 6), (None, 5, 30), (0, 1, 6)])
 def test_records_beyond_the_budget_are_left_out(store: Connection, most: int | None, kept: int, tokens: int) -> None:
     create_aged(5)
     result = ContextAssembler(Aged, {"seen": 1.0}, max_tokens=most, token_counter=lambda row: 6).assemble(
@@ -200,6 +200,9 @@ def test_no_signal_drowns_another(store: Connection) -> None:
     Stamped.bulk_create([Stamped(name=str(place), at=NOW + place, sure=1.0 - place / 4) for place in range(4)])
     result = ContextAssembler(Stamped, {"at": 0.01, "sure": 0.99}).assemble({"topic": "anything"})
     assert names(result) == ["0", "1", "2", "3"]
+    # The first of each order are candidates, and of all of these twice as many as are wanted.
+    few = ContextAssembler(Stamped, {"at": 1.0, "sure": 1.0}, max_items=1).assemble({"topic": "anything"})
+    assert few.metadata["total_candidates"] == 2
 
 
 def test_associations_lead_on(store: Connection) -> None:

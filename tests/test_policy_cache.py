@@ -194,6 +194,19 @@ def test_failures_count(store: Connection) -> None:
     assert crystallize(events(3, outcome="dismissed", success="0", first=20)) == []
 
 
+def test_the_latest_events_count(store: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("popoto.recipes.policy_cache.crystallisation.MOST_EVENTS", 6)
+    assert crystallize(events(6, success=False)) == []
+    assert crystallize(events(5, first=6)) == []
+    assert len(crystallize(events(1, first=11))) == 1
+
+
+def test_evidence_expires(store: Connection, plain: Any) -> None:
+    crystallize(events(1))
+    left = plain.pttl("$QV:PolicyEntry:evidence:a:f:deploy")
+    assert 0.99 * 90 * 86_400_000 < left <= 90 * 86_400_000
+
+
 def test_each_agent_and_action_has_a_policy_of_its_own(store: Connection) -> None:
     """D50: what is known of a state blocks nothing else."""
     batch = [*events(6), *events(6, first=6, action_type="wait"), *events(6, first=12, agent_id="b")]
@@ -251,6 +264,7 @@ def test_the_resonance_is_highest_at_the_phase() -> None:
 def test_a_period_that_did_not_come_back_is_none() -> None:
     assert discover_cycles([NOW + hour * 3600 for hour in range(100)]) == []
     assert discover_cycles([NOW, NOW + 1]) == []
+    assert discover_cycles([NOW + hour * 3600 for hour in range(29)] + [NOW + 10 * DAY]) == []
 
 
 def test_entries_of_a_stream_are_read(monkeypatch: pytest.MonkeyPatch) -> None:

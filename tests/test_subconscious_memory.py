@@ -88,7 +88,7 @@ def test_a_system_message_is_made_where_there_is_none(store: Connection) -> None
 def test_messages_stay_where_nothing_is_remembered(store: Connection) -> None:
     messages = [{"role": "user", "content": "Which database?"}]
     told, result = memory().inject_context(messages)
-    assert (told, result.records) == (messages, [])
+    assert (told, told is messages, result.records) == (messages, False, [])
     assert memory().inject_context([])[0] == []
 
 
