@@ -155,7 +155,9 @@ def test_a_signal_of_suppression_is_the_default_of_the_moment(
     assert sure(rows) == [0.5, pytest.approx(0.2)]
 
 
-@pytest.mark.parametrize(("most", "kept", "tokens"), [(20, 3, 18), (18, 3, 18), (17, 2, 12), (1, 1, 6), (None, 5, 30), (0, 1, 6)])
+@pytest.mark.parametrize(
+    ("most", "kept", "tokens"), [(20, 3, 18), (18, 3, 18), (17, 2, 12), (1, 1, 6), (None, 5, 30), (0, 1, 6)]
+)
 def test_records_beyond_the_budget_are_left_out(store: Connection, most: int | None, kept: int, tokens: int) -> None:
     create_aged(5)
     result = ContextAssembler(Aged, {"seen": 1.0}, max_tokens=most, token_counter=lambda row: 6).assemble(
