@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 
 from popoto import clock
 from popoto.exceptions import ModelException
-from popoto.fields.companions import Companion, Fragment, Store
+from popoto.fields.companions import Action, Companion, Fragment, Store
 from popoto.fields.constants import Defaults
 from popoto.fields.signals import Signal
 from popoto.fields.sorted_field import SortedField
@@ -17,8 +17,8 @@ from popoto.fields.sorted_field import SortedField
 PACKAGE: Final = "popoto.fields.decaying_sorted_field"
 NUMBERS: Final = (int, float, Decimal)
 BASE: Final = "$DecayBase"
-_BASE_KEPT: Final = Fragment("base", PACKAGE)
-DECAY: Final = Fragment("decay", PACKAGE, "rank.lua")
+_KEPT: Final = Fragment("decay", PACKAGE)
+_RANKED: Final = Fragment("decay", PACKAGE, "rank.lua")
 
 
 def finite(title: str, name: str, value: Any) -> float:
@@ -102,11 +102,20 @@ class DecayingSortedField(SortedField[float]):
     # -- what is kept and ranked
 
     def companions(self, model_name: str) -> Sequence[Companion]:
-        base = self.base_score_field
-        if base is None:
-            return ()
         store = Store("Z", f"{BASE}:{model_name}:{self.name}")
-        return (Companion(_BASE_KEPT, f"{self.name}:base", (store,), self.partition_by, fields=(base,)),)
+        times = self.index.base(model_name) if self.index is not None else ""
+        settled = (self.name, times, store.before)
+        fields = (self.base_score_field,) if self.base_score_field else ()
+        return (Companion(_KEPT, self.name, (store,), self.partition_by, settled=settled, fields=fields),)
+
+    def outcome_actions(self, outcome: str) -> Sequence[Action]:
+        return [Action(self.name, "touch")] if outcome == "acted" else []
+
+    def acted(self, instance: Any, verb: str, reply: Any) -> None:
+        if verb == "touch" and reply is not None:
+            moment = float(reply)
+            instance.__dict__[self.name] = moment
+            instance._raw[self.name] = self.encode(moment)
 
     def signals(self, model_name: str) -> dict[str, Signal]:
         return {self.name: self.decay_signal(model_name)}
@@ -127,5 +136,5 @@ class DecayingSortedField(SortedField[float]):
             partitions=self.partition_by,
             current=lambda: (repr(self.decay_rate if rate is None else rate), chosen or ""),
             beside=(kept,),
-            fragments=(DECAY,),
+            fragments=(_RANKED,),
         )
