@@ -56,7 +56,39 @@ def confidence(signals: Callable[[int], float], prior: float = 0.5) -> Callable[
     return at
 
 
+def decay(rate: float, base: float = 1.0) -> Callable[[float], float]:
+    """What is left of a base after days."""
+    return lambda days: base * max(days, 0.01) ** -rate
+
+
+def cyclic(days: float) -> float:
+    """A row with a daily cycle of amplitude .3 and a pressure of .1 a day, resolved on the fourth."""
+    waited = days if days < 4 else days - 4
+    return decay(0.5)(days) + 0.3 * math.cos(2 * math.pi * days) + 0.1 * waited
+
+
 PLOTS = [
+    Plot(
+        "decay.svg",
+        "days",
+        "score",
+        3.0,
+        tuple(step / 20 for step in range(4, 601)),
+        {
+            "rate .1": decay(0.1),
+            "rate .5": decay(0.5),
+            "rate 1": decay(1.0),
+            "rate .5, base 6": decay(0.5, 6.0),
+        },
+    ),
+    Plot(
+        "cycles.svg",
+        "days",
+        "score",
+        2.0,
+        tuple(step / 50 for step in range(25, 401)),
+        {"decay alone": decay(0.5), "a daily cycle, and pressure that is resolved on day 4": cyclic},
+    ),
     Plot(
         "confidence.svg",
         "signals",
