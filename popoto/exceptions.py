@@ -27,6 +27,10 @@ class DamagedContent(ModelException):
     """What a content store keeps under a reference is not what was saved."""
 
 
+class MissingContent(ModelException, FileNotFoundError):
+    """The content that a row refers to is not kept by its store."""
+
+
 class EmbeddingError(ModelException, RuntimeError):
     """An embedding provider failed; what it said is the cause, `__cause__`."""
 

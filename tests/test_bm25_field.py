@@ -24,8 +24,9 @@ from popoto import (
     clock,
     round_trips,
 )
+from popoto.fields.bm25_field import index as bm25_index
 from popoto.queries import keywords
-from popoto.storage import Connection
+from popoto.storage import Connection, ask
 
 GOLDEN = {
     "d1": "redis vector search engine",
@@ -442,6 +443,40 @@ def test_who_writes_other_words_during_a_rebuild_is_noticed(fake: Connection, pl
     rows["d1"].text = "other words"
     rows["d1"].save()
     assert plain.get("$BM25:Note:words:rebuild") == b"?"
+
+
+def test_a_count_that_others_disturb_begins_again(
+    fake: Connection, plain: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = golden()
+    plain.set("$BM25:Note:words:total", "99")
+    monkeypatch.setattr(bm25_index, "MOST_COUNTED", 1)
+    counted = BM25Field.recompute_stats(Note, "words")
+    assert (counted, plain.get("$BM25:Note:words:total")) == ({"n": 4, "avgdl": 4.75}, b"19")
+    # What changes a length takes the token away, and so does a row's other name.
+    rows["d1"].text = "redis"
+    rows["d2"].name = "e"
+    for row in (rows["d1"], rows["d2"]):
+        plain.set("$BM25:Note:words:recount", "token")
+        row.save(migrate_key=True)
+        assert plain.get("$BM25:Note:words:recount") is None
+    asked = 0
+
+    async def disturbed(step: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        if asked == 3 or disturb_always:
+            plain.delete("$BM25:Note:words:recount")
+        return await ask(step)
+
+    disturb_always = False
+    monkeypatch.setattr(bm25_index, "ask", disturbed)
+    assert (BM25Field.recompute_stats(Note, "words"), asked) == ({"n": 4, "avgdl": 4.0}, 7)
+    disturb_always = True
+    with pytest.raises(ModelException, match="saved too fast"):
+        BM25Field.recompute_stats(Note, "words")
+    Note.rebuild_indexes()
+    assert plain.get("$BM25:Note:words:total") == b"16"
 
 
 def test_a_rebuild_derives_everything_anew(store: Connection, plain: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,9 +16,11 @@ from popoto import (
     AccessTrackerMixin,
     BM25Field,
     ConfidenceField,
+    ContentField,
     CoOccurrenceField,
     CyclicDecayField,
     DecayingSortedField,
+    EmbeddingField,
     ExistenceFilter,
     Field,
     FloatField,
@@ -36,6 +39,8 @@ from popoto import (
     connection,
     round_trips,
 )
+from popoto.configuration import configuration
+from popoto.embeddings.hashing import HashingProvider
 from popoto.storage import Connection, ask_all
 from popoto.storage.commands.keys import exists
 
@@ -74,6 +79,26 @@ def cellars() -> None:
 class Pairing(Model):
     name = KeyField()
     near: Any = CoOccurrenceField()
+
+
+class Fact(Model):
+    name = KeyField()
+    text = Field()
+    body = ContentField()
+    vector: Any = EmbeddingField(source="text", provider=HashingProvider(16))
+
+
+@pytest.fixture(autouse=True)
+def contents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(configuration, "content_path", str(tmp_path))
+
+
+def fact(**values: Any) -> Any:
+    made = Fact.create(name="a", text="tea", body="a long text")
+    for name, value in values.items():
+        setattr(made, name, value)
+    Fact.query.semantic_search("tea")
+    return made
 
 
 class Memory(AccessTrackerMixin, WriteFilterMixin, PredictionLedgerMixin, Model):
@@ -321,6 +346,38 @@ TABLE: dict[str, tuple[Callable[[Connection], Any], Callable[[Any], Any], Callab
         lambda it: (len(it), it[0], list(it), bool(it)),
         lambda it: it._awaited(),
         1,
+    ),
+    # One to see whether the text was embedded already.
+    "create with a vector": (
+        lambda store: None,
+        lambda it: Fact.create(name="a", text="tea", body="a long text"),
+        lambda it: Fact.async_create(name="a", text="tea", body="a long text"),
+        2,
+    ),
+    "bulk_create of 20 with vectors": (
+        lambda store: [Fact(name=str(number), text="tea", body=str(number)) for number in range(20)],
+        lambda it: Fact.bulk_create(it),
+        lambda it: Fact.async_bulk_create(it),
+        2,
+    ),
+    "save a text and a content": (
+        lambda store: fact(text="coffee", body="another"),
+        lambda it: it.save(),
+        lambda it: it.async_save(),
+        1,
+    ),
+    "load a content": (
+        lambda store: fact() and Fact.load(name="a"),
+        lambda it: it.body,
+        lambda it: it.async_fetch("body"),
+        0,
+    ),
+    # One to learn what has changed, one to load the rows.
+    "semantic_search": (
+        lambda store: fact(),
+        lambda it: Fact.query.semantic_search("tea"),
+        lambda it: Fact.query.async_semantic_search("tea"),
+        2,
     ),
     "link": (
         lambda store: Pairing.near.link(Pairing, "a", "c"),

@@ -4,10 +4,12 @@ from popoto.fields.auto_key_field import AutoKeyField
 from popoto.fields.bm25_field import BM25Field
 from popoto.fields.co_occurrence_field import CoOccurrenceField
 from popoto.fields.confidence_field import ConfidenceField
+from popoto.fields.content_field import ContentField
 from popoto.fields.cyclic_decay_field import CyclicDecayField
 from popoto.fields.dataframe_field import DataFrameField
 from popoto.fields.datetime_field import DatetimeField
 from popoto.fields.decaying_sorted_field import DecayingSortedField
+from popoto.fields.embedding_field import EmbeddingField
 from popoto.fields.existence_filter import ExistenceFilter
 from popoto.fields.field import Field
 from popoto.fields.frequency_sketch import FrequencySketch
@@ -41,6 +43,7 @@ __all__ = [
     "BytesField",
     "CoOccurrenceField",
     "ConfidenceField",
+    "ContentField",
     "CyclicDecayField",
     "DataFrameField",
     "DateField",
@@ -48,6 +51,7 @@ __all__ = [
     "DecayingSortedField",
     "DecimalField",
     "DictField",
+    "EmbeddingField",
     "ExistenceFilter",
     "Field",
     "FloatField",

@@ -71,12 +71,14 @@ class Companion:
         bare: whether partition parts are spelled without escapes but for colons, as 1.x spelled some.
         settled: words that are the same for every row.
         fields: other fields whose stored bytes the fragment wants to see.
-        follows: the fields whose changes are said, so that only a loaded row can change them.
+        follows: the fields whose changes are said, so that only a loaded row can change them; None for any field.
         said: what a save has to tell; None when that is never anything.
         care: looks after stores of kind `F`; None for a companion without them.
         renewal: what else `rebuild_indexes` has to do before; None for nothing.
         renewed: what else it has to do when every row was written; None for nothing.
         reaped: how many expired rows one step of upkeep may take out: fewer where one has much to drop.
+        refuses: called with the instance and the text of an error that `look` gave, whose first word is the fragment's
+            kind in capitals; gives the exception to raise, None when the error is another companion's.
     """
 
     fragment: Fragment
@@ -86,12 +88,13 @@ class Companion:
     bare: bool = False
     settled: tuple[str, ...] = ()
     fields: tuple[str, ...] = ()
-    follows: tuple[str, ...] = ()
+    follows: tuple[str, ...] | None = ()
     said: Said | None = field(default=None, compare=False)
     care: Care | None = field(default=None, compare=False)
     renewal: Renewal | None = field(default=None, compare=False)
     renewed: Renewal | None = field(default=None, compare=False)
     reaped: int = 500
+    refuses: Callable[[Any, str], Exception | None] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,11 @@ class Fingerprints:
     analyzer: Analyzer
     fingerprint_fn: FingerprintFn | None
 
+    @property
+    def follows(self) -> tuple[str, ...] | None:
+        """The fields whose changes change the words; None where a function of the user's looks at any."""
+        return () if self.fingerprint_fn is None else None
+
     def said(self, instance: Any, change: Any) -> list[str] | None:
         """The words of a row that is saved; None when they stay as they are."""
         fresh = change.mode != "update" or change.former is not None

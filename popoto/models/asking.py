@@ -10,7 +10,7 @@ from popoto.exceptions import QueryException
 from popoto.fields.expressions import Q
 from popoto.models import creating
 from popoto.models.arrangement import arranged
-from popoto.models.reading import by_keys, class_size, key_text, plain
+from popoto.models.reading import brought, by_keys, class_size, key_text
 from popoto.queries import explain, parse, related, run
 from popoto.queries.explain import Explanation
 from popoto.queries.fetch import Wide
@@ -106,9 +106,15 @@ class Asking(Generic[M]):
         return rows
 
     async def _fetching(self) -> list[Any]:
-        rows = await self._fetched()
+        return await self._answered(await self._fetched())
+
+    async def _answered(self, rows: list[M]) -> list[Any]:
+        """Loaded rows as the user asked for them: the last step of every answer."""
         names = self._wanted.values
-        return await self._noted(rows) if not names else [{name: plain(row, name) for name in names} for row in rows]
+        if not names:
+            return await self._noted(rows)
+        await brought(rows, names)
+        return [{name: row._meta.fields[name].plain(row) for name in names} for row in rows]
 
     async def _fetched(self) -> list[M]:
         return arranged(await self._asked(self._loading), self._wanted)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from popoto.exceptions import BackendError, ModelException
+from popoto.exceptions import BackendError, EmbeddingError, ModelException
 from popoto.models.change import check_all, checked, encoded
 from popoto.models.options import Keyspace, Options
 from popoto.models.reading import by_keys
@@ -119,7 +119,7 @@ async def _in_batches(
 def _failed(meta: Options, verb: str, failures: dict[int, Exception], tried: int, total: int) -> Exception:
     """One error that says which items were written and which were not."""
     first = next(iter(failures.values()))
-    if isinstance(first, BackendError):
+    if isinstance(first, BackendError) or (isinstance(first, EmbeddingError) and len(failures) == tried):
         return first
     places = ", ".join(map(str, list(failures)[:20])) + (", ..." if len(failures) > 20 else "")
     error = ModelException(
@@ -127,4 +127,5 @@ def _failed(meta: Options, verb: str, failures: dict[int, Exception], tried: int
         f"not written: items {places}{f', and all from {tried}' if tried < total else ''}. The first: {first}"
     )
     error.failures = failures  # type: ignore[attr-defined]
+    error.__cause__ = first
     return error

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from popoto.exceptions import ModelException, ReplyError
+from popoto.exceptions import BackendError, ModelException, ReplyError
 from popoto.fields.sources import Index
 from popoto.models import companion_care, hooks
 from popoto.models.change import KEEP, Change
@@ -17,7 +17,7 @@ from popoto.models.companion_care import literal
 from popoto.models.options import Keyspace, Options
 from popoto.models.reading import class_keys
 from popoto.models.respelling import defaults, former_and_key, redirect, rows_under, tokens
-from popoto.models.writing import key_bytes, present, save_call, told
+from popoto.models.writing import key_bytes, made_ready, present, save_call, told
 from popoto.storage import Call, Script, ask, ask_all, layout, together
 from popoto.storage.commands.hashes import hscan
 from popoto.storage.commands.keys import scan, type_of
@@ -150,12 +150,14 @@ async def _reindexed(
     for _ in range(MOST_ATTEMPTS):
         rows = await rows_under(model, keys)
         changes = [_reindex(row, staying) for row in rows]
-        calls = [_call(row, change, keyspace) for row, change in zip(rows, changes, strict=True)]
-        replies = await ask_all(calls, errors="return")
+        writing = [_written(row, change, keyspace) for row, change in zip(rows, changes, strict=True)]
+        replies = await together(writing, errors="return")
         again = []
         for change, reply in zip(changes, replies, strict=True):
             seen.add(key_bytes(keyspace.prefix + change.key))
-            code = reply.code if isinstance(reply, ReplyError) else None
+            code = reply.code if isinstance(reply, ReplyError) else "" if isinstance(reply, Exception) else None
+            if isinstance(reply, BackendError) and not code:
+                raise reply
             if code == "TAKEN":
                 refused.append(f"{change.former!r} belongs under the key {change.key!r}, which another row has")
                 staying.add(str(change.former))
@@ -174,9 +176,10 @@ async def _reindexed(
     return done
 
 
-def _call(row: Model, change: Change, keyspace: Keyspace) -> Call[int]:
+async def _written(row: Model, change: Change, keyspace: Keyspace) -> int:
+    await made_ready(type(row), row, change)
     told(row, change, keyspace)
-    return save_call(change, keyspace, hooks.reindexing(row, change, keyspace.prefix))
+    return await ask(save_call(change, keyspace, hooks.reindexing(row, change, keyspace.prefix)))
 
 
 def _reindex(row: Model, staying: set[str]) -> Change:

@@ -38,6 +38,7 @@ class Change:
         expiry: how the time to live is decided, its milliseconds, and the mark that the row keeps.
         apart: bytes by the names of fields that are kept beside the hash.
         companions: the companions with what is said to them; None where nothing is.
+        prepared: what slow work before the save has made, by field name.
     """
 
     mode: Mode
@@ -52,6 +53,7 @@ class Change:
     apart: dict[str, bytes] = field(default_factory=dict)
     companions: list[Arg] | None = None
     older: Sequence[str] = ()
+    prepared: dict[str, Any] = field(default_factory=dict)
 
 
 def shown(value: Any) -> str:
@@ -202,9 +204,13 @@ def _encoded(instance: Model, names: Iterable[str]) -> dict[str, bytes]:
 
 
 def _differing(instance: Model, names: Iterable[str]) -> dict[str, bytes]:
-    known = instance._raw
+    known, fields = instance._raw, instance._meta.fields
     accessed = [name for name in names if name in instance.__dict__]
-    return {name: raw for name, raw in _encoded(instance, accessed).items() if known.get(name) != raw}
+    return {
+        name: raw
+        for name, raw in _encoded(instance, accessed).items()
+        if known.get(name) != raw and not fields[name].agrees(known.get(name), raw)
+    }
 
 
 def _indexed(instance: Model, change: Change) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from popoto.exceptions import ModelException, ReplyError, StaleObjectError
 from popoto.models import hooks
 from popoto.models.change import prepared
 from popoto.models.reading import by_keys, row_steps, row_values
-from popoto.models.writing import key_bytes, refused, save, save_call, settle, told
+from popoto.models.writing import key_bytes, made_ready, refused, save, save_call, settle, told
 from popoto.queries.finish import attach
-from popoto.storage import ask_all, layout
+from popoto.storage import ask_all, effect, layout, shared
 
 if TYPE_CHECKING:
     from popoto.models.model import Model
@@ -41,6 +42,7 @@ async def get_or_create(
         if found is None:
             raise
         return _agreed(model, found, fresh, lookup), False
+    await made_ready(model, fresh, change)
     told(fresh, change, keyspace)
     call = save_call(change, keyspace, hooks.saving(fresh, change, keyspace.prefix))
     reading = row_steps(meta, key_bytes(keyspace.prefix + change.key))
@@ -122,8 +124,11 @@ async def refresh(instance: Model) -> None:
 
 
 async def fetch(instance: Model, name: str) -> Any:
-    """Load a related row."""
+    """Load a related row, or a value that lies elsewhere."""
     meta = instance._meta
+    one = meta.fields.get(name)
+    if one is not None and one.elsewhere:
+        return await shared(one.bring, instance)
     if name not in meta.relationship_field_names:
         raise ModelException(
             f"{meta.model_name}.{name} is no relationship{meta.near(name, meta.relationship_field_names)}"
@@ -140,5 +145,9 @@ async def prefetch(model: type[Model], rows: Sequence[Any], names: Sequence[str]
     """Load the related rows of many rows, each relationship in one batch; a dangling reference stays a key."""
     for name in names:
         field: Any = model._meta.fields[name]
+        if field.elsewhere:
+            # What cannot be loaded says so where it is read.
+            await effect(partial(field.bring, rows))
+            continue
         wanted = list(dict.fromkeys(key for row in rows if isinstance(key := field.stored(row), str)))
         attach(rows, name, dict(zip(wanted, await by_keys(field.model, wanted, skip_none=False), strict=True)))

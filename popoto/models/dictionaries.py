@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from popoto.exceptions import ModelException
-from popoto.models.reading import by_keys
+from popoto.models.reading import brought, by_keys
 from popoto.storage import Op, together
 from popoto.storage.drivers.aio import in_event_loop
 
@@ -63,6 +63,8 @@ class AsDictionary:
         """`to_dict` for asyncio."""
         names = _chosen(self._meta, include, exclude, max_depth)
         if not relationships:
+            if any(self._meta.fields[name].elsewhere for name in names):
+                await self._arun(brought([self], names))
             return _flat(self, names)
         return await self._arun(nested(self, names, max_depth, loads=True))  # type: ignore[no-any-return, arg-type]
 
@@ -79,7 +81,7 @@ def _chosen(meta: Options, include: Iterable[str] | None, exclude: Iterable[str]
 
 def _flat(instance: Any, names: Iterable[str]) -> dict[str, Any]:
     fields = instance._meta.fields
-    return {name: fields[name].compared(instance) for name in names}
+    return {name: fields[name].plain(instance) for name in names}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,8 @@ class _Place:
 
 async def nested(instance: Model, names: list[str], max_depth: int | None, *, loads: bool) -> dict[str, Any]:
     """An instance as a dictionary with its related rows in it, level by level."""
+    if loads:
+        await brought([instance], names)
     whole = _flat(instance, names)
     places = _places(instance, whole, frozenset([instance.pk]))
     known: dict[tuple[type[Model], str], Any] = {}
@@ -112,6 +116,8 @@ async def nested(instance: Model, names: list[str], max_depth: int | None, *, lo
             field = place.owner._meta.fields[place.name]
             related = field.stored(place.owner)
             if not isinstance(related, str) and related.pk not in place.path:
+                if loads:
+                    await brought([related], related._meta.explicit_fields)
                 place.into[place.name] = inner = _flat(related, related._meta.explicit_fields)
                 below += _places(related, inner, place.path | {related.pk})
         places, depth = below, depth + 1

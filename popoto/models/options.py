@@ -79,6 +79,9 @@ class Options:
             field for field in self.field_list if field.searches or type(field).gathered is not Field.gathered
         )
         self.renewing = tuple(field for field in self.field_list if field.renews)
+        # What lies elsewhere first: others may look whether it has changed.
+        preparing = (field for field in self.field_list if field.prepares)
+        self.preparing = tuple(sorted(preparing, key=lambda field: not field.elsewhere))
         self.hooked = tuple(field for field in self.field_list if field.hooked)
         self.model: Any = None
         self.key_field_names = {name for name, field in self.fields.items() if field.key}

@@ -16,7 +16,7 @@ from popoto.models.change import KEEP, Change, checked, encoded, shown
 from popoto.models.incrementing import MOST_TRIES
 from popoto.models.options import Keyspace
 from popoto.models.reading import own_key
-from popoto.models.writing import key_bytes, save_call
+from popoto.models.writing import key_bytes, made_ready, save_call
 from popoto.storage import Call, ask_all, layout
 from popoto.storage.commands.hashes import hmget
 
@@ -35,6 +35,8 @@ async def overwrite(model: type[Model], keys: Iterable[Any], batch_size: int, va
     if not ready or not named:
         return 0
     pattern = _change(model, ready)
+    pattern.key = named[0]
+    await made_ready(model, None, pattern)
     written = 0
     for start in range(0, len(named), batch_size):
         batch = named[start : start + batch_size]
@@ -129,7 +131,7 @@ def _checked(model: type[Model], name: str, value: Any, rows: int) -> Any:
             f"{meta.model_name}.{name} keeps keys of its own through {type(one).__name__}'s hooks, which are told of "
             "loaded rows alone: use bulk_update"
         )
-    if any(name in companion.follows for companion in meta.companions):
+    if any(companion.follows is None or name in companion.follows for companion in meta.companions):
         raise ModelException(
             f"{meta.model_name}.{name} is followed by what is kept beside its rows, which only loaded rows tell: "
             "use bulk_update"

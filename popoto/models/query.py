@@ -13,6 +13,7 @@ from popoto.models.asking import Asking
 from popoto.models.care import model_keys
 from popoto.models.ranked import Ranked
 from popoto.models.searched import Searched
+from popoto.models.semantic import Semantic
 from popoto.queries import parse
 from popoto.queries.explain import Explanation
 from popoto.queries.fetch import PAGE_ROWS
@@ -31,7 +32,7 @@ class QueryAccess:
         return Query(owner)
 
 
-class Query(Asking[M], Arrangement, Searched, Ranked):
+class Query(Asking[M], Arrangement, Ranked, Searched, Semantic):
     """A query of one model. Methods that narrow it return a new one; its answer is fetched once and remembered.
 
     It is a sequence: `len`, indexes, slices, iteration and `in` work on the answer, `await` and `async for` fetch it
@@ -61,10 +62,13 @@ class Query(Asking[M], Arrangement, Searched, Ranked):
         return Query(self._model, wanted, given, also)
 
     def prefetch(self, *names: str) -> Query[M]:
-        """The rows, with the rows that these relationships refer to, in the same round trip where that can be."""
+        """The rows, with the rows that these relationships refer to, in the same round trip where that can be.
+
+        A field whose values lie elsewhere, as a ContentField's, may be named too: they are loaded with the rows.
+        """
         meta = self._model._meta
         for name in names:
-            if name not in meta.relationship_field_names:
+            if name not in meta.relationship_field_names and not (name in meta.fields and meta.fields[name].elsewhere):
                 raise QueryException(
                     f"{meta.model_name}.{name} is no relationship{meta.near(name, meta.relationship_field_names)}"
                 )

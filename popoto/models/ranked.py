@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from popoto import clock
 from popoto.exceptions import QueryException
 from popoto.models import creating
-from popoto.models.reading import by_keys, plain
+from popoto.models.reading import by_keys
 from popoto.queries import rank
 from popoto.queries.finish import annotated
 from popoto.queries.hits import Hit
@@ -37,7 +37,7 @@ class Ranked:
 
         def _planned(self, wanted: Wanted | None = None) -> Plan: ...
         async def _asked(self, work: Callable[[Plan], Op[Any]]) -> Any: ...
-        async def _noted(self, rows: list[Any]) -> list[Any]: ...
+        async def _answered(self, rows: list[Any]) -> list[Any]: ...
 
     def top_by_decay(
         self,
@@ -254,9 +254,7 @@ class Ranked:
         rows = [row for row, _ in found]
         annotated(rows, planned.wanted)
         await creating.prefetch(model, rows, self._wanted.prefetch)
-        await self._noted(rows)
-        names = self._wanted.values
-        given = rows if not names else [{name: plain(row, name) for name in names} for row in rows]
+        given = await self._answered(rows)
         if not ranking.explaining:
             return given
         return [

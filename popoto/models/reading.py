@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from popoto.arrays import joined
 from popoto.exceptions import QueryException
 from popoto.models.writing import key_bytes, present
-from popoto.storage import Call, Script, ask, ask_all, layout
+from popoto.storage import Call, Script, ask, ask_all, effect, layout
 from popoto.storage.commands.hashes import hmget
 from popoto.storage.commands.keys import exists
 from popoto.storage.commands.lists import lrange
@@ -90,6 +91,20 @@ async def by_keys(model: type[M], keys: Iterable[str | bytes], skip_none: bool) 
     return [row for row in found if row is not None] if skip_none else found
 
 
+async def brought(rows: Sequence[Any], names: Iterable[str]) -> None:
+    """Load the values of some fields that lie elsewhere, each field's in one go.
+
+    Raises:
+        ModelException: the first that cannot be loaded.
+    """
+    for name in names if rows else ():
+        field = rows[0]._meta.fields[name]
+        if field.elsewhere:
+            for outcome in await effect(partial(field.bring, rows)):
+                if isinstance(outcome, Exception):
+                    raise outcome
+
+
 async def class_size(model: type[Model]) -> int:
     """How many rows the class set names, without those that have expired."""
     keyspace = model._meta.keyspace(await layout())
@@ -116,8 +131,3 @@ async def class_keys(model: type[Model]) -> list[bytes]:
         if not there:
             keys.pop(key, None)
     return list(keys)
-
-
-def plain(row: Any, name: str) -> Any:
-    """A field's value for a dictionary: a relationship as its key."""
-    return row._meta.fields[name].compared(row)

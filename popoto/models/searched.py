@@ -50,6 +50,7 @@ class Searched:
         _wanted: Wanted
 
         def _planned(self, wanted: Wanted | None = None) -> Plan: ...
+        async def _noted(self, rows: list[Any]) -> list[Any]: ...
 
     def keyword_search(
         self, text: str, field: str | None = None, limit: int = 10, *, explain: bool = False
@@ -154,6 +155,7 @@ class Searched:
             hit.row.__dict__["_bm25_score"] = hit.score
         rows = [hit.row for hit in hits]
         await creating.prefetch(self._model, rows, self._wanted.prefetch)
+        await self._noted(rows)
         return hits if explain else rows
 
     async def _keyword_hits(self, text: str, field: str | None, limit: int, explain: bool) -> list[Hit]:
@@ -163,7 +165,7 @@ class Searched:
         wanted = await related.resolved(self._wanted)
         planned = self._planned(wanted)
         here = await layout()
-        names = meta.field_names
+        names = meta.read_names
         # Where rows decide, some of those that the indexes offer are refused.
         size = most if planned.exact else max(32, 2 * most)
         words = words_of(postings, text) if most else []
@@ -174,7 +176,7 @@ class Searched:
             page = await search.page()
             for number, one in enumerate(page.rows):
                 key = one.key.decode("utf-8", "surrogateescape")[strip:]
-                row = model._from_row(key, names, one.values)
+                row = model._from_row(key, meta.field_names, one.values)
                 if satisfies(row, wanted.where):
                     hits.append(Hit(row, key, one.score, _word_parts(page, number)))
         return hits[:most]
@@ -214,8 +216,10 @@ class Searched:
             hit.row.__dict__["_fused_score"] = hit.score
             if asked.method == "rrf":
                 hit.row.__dict__["_rrf_score"] = hit.score
-        await creating.prefetch(model, [hit.row for hit in hits], self._wanted.prefetch)
-        return hits if explain else [hit.row for hit in hits]
+        answer = [hit.row for hit in hits]
+        await creating.prefetch(model, answer, self._wanted.prefetch)
+        await self._noted(answer)
+        return hits if explain else answer
 
     async def _loaded(self, keys: list[str]) -> dict[str, Any]:
         rows = await by_keys(self._model, keys, skip_none=False)

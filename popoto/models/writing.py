@@ -100,6 +100,7 @@ async def save(
             raise
         logger.error("not saved: %s", error)
         return False
+    await made_ready(type(instance), instance, change)
     told(instance, change, keyspace)
     call = save_call(change, keyspace, extras)
     try:
@@ -108,6 +109,12 @@ async def save(
         refused(error, instance, change)
     settle(instance, change)
     return created
+
+
+async def made_ready(model: type[Model], instance: Model | None, change: Change) -> None:
+    """Do the slow work of fields that must come before the write."""
+    for one in model._meta.preparing:
+        await one.preparing(model, instance, change)
 
 
 def told(instance: Model, change: Change, keyspace: Keyspace) -> None:
@@ -157,6 +164,11 @@ def refused(error: ReplyError, instance: Model, change: Change) -> NoReturn:
             f"{name} {change.former or change.key!r}: {error.text} was changed by another writer since this one was "
             "loaded, so it was not saved: load it again and repeat the change"
         ) from None
+    for one in instance._meta.companions:
+        if one.refuses is not None and error.code == one.fragment.kind.upper():
+            explained = one.refuses(instance, error.text)
+            if explained is not None:
+                raise explained from None
     raise error
 
 

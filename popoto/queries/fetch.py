@@ -19,7 +19,7 @@ TIES: Final = b"ties"
 WIDE: Final = b"wide"
 Key: TypeAlias = bytes | str
 Word: TypeAlias = bytes | str | int
-Action = Literal["rows", "count"]
+Action = Literal["rows", "count", "keys"]
 
 
 class Wide(Exception):
@@ -32,7 +32,7 @@ class Page(NamedTuple):
     Attributes:
         cursor: where the next page begins; empty at the end, `more` when rows were left out at a limit, `ties` when
             one of those may belong before the last one found.
-        found: rows as lists of key and values, or a count.
+        found: rows as lists of key and values, or keys, or a count.
         driver: the kind of source that was walked.
         cardinality: how many members it has.
         related: of each relationship that is loaded too, rows of the other model as lists of key and values.

@@ -14,6 +14,7 @@
 -- include: popoto.fields values.lua
 -- include: popoto.fields entries.lua
 -- include: popoto.queries sources.lua
+-- include: popoto.queries rows.lua
 -- include: popoto.queries orders.lua
 -- include: popoto.queries signals.lua
 -- pieces: kinds
@@ -43,10 +44,7 @@ local function take_hit()
 end
 
 local after, floor = take_hit(), take_hit()
-local cursors, explaining, names = take(), take() == '1', {}
-for number = 1, tonumber(take()) do
-  names[number] = take()
-end
+local cursors, explaining, names = take(), take() == '1', take_names()
 
 local best, seen, looked = {}, {}, 0
 
@@ -367,13 +365,8 @@ if explaining then
 end
 if done and cursors == '' then
   for place, key in ipairs(keys) do
-    local values = redis.call('HMGET', key, unpack(names))
-    for number, name in ipairs(names) do
-      if string.sub(name, 1, 2) == '::' then
-        values[number] = redis.call('LRANGE', key .. name, 0, -1)
-      end
-    end
-    rows[place] = values
+    rows[place] = row_values(key, names, key) or {key}
+    table.remove(rows[place], 1)
   end
 end
 return {table.concat(onward, ' '), hits, parts, rows}

@@ -8,7 +8,6 @@ from functools import cache
 from itertools import product
 from typing import Any, Final, NamedTuple
 
-from popoto.arrays import joined
 from popoto.exceptions import QueryException
 from popoto.fields.companions import Fragment
 from popoto.fields.signals import Signal
@@ -201,9 +200,7 @@ class Search:
     def _hits(self, page: _Page) -> Iterator[Ranked]:
         for place, (key, score, moment) in enumerate(page.hits):
             raws = tuple(float(one) if one else None for one in page.parts[place])
-            values = page.rows[place] if page.rows else None
-            if values is not None:
-                values = [joined(one) if isinstance(one, list) else one for one in values]
+            values = (page.rows[place] or None) if page.rows else None
             text = key.decode("utf-8", "surrogateescape")[len(self.prefix) :]
             yield Ranked(text, float(score), (key, score, moment), raws, values)
 

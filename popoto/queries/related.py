@@ -71,7 +71,8 @@ def _nested(schema: Schema, where: Where, here: Layout) -> Where:
 
 def loadable(schema: Schema, names: Iterable[str], here: Layout) -> tuple[str, ...]:
     """Those relationships whose rows the script can send with each page."""
-    return tuple(name for name in dict.fromkeys(names) if beside(schema, schema.fields[name].related()._meta, here))
+    models = {name: schema.fields[name].related() for name in names}
+    return tuple(name for name, other in models.items() if other is not None and beside(schema, other._meta, here))
 
 
 # -- level by level

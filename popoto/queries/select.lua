@@ -1,6 +1,6 @@
 -- Finds the rows that satisfy a tree of sources, walking the cheapest of them.
 -- KEYS: 1 the class set; then, in order, the key to order by when there is one, and the sources' keys.
--- ARGV: action (rows or count), 1 to pack rows, rows to return, 1 when more are not wanted, members to look at, the
+-- ARGV: action (rows, keys or count), 1 to pack rows, rows to return, 1 when more are not wanted, members to look at, the
 --   cursor or ''; order (none, up or down) and, when there is one, its field, its code and the score from which on
 --   values that differ may share one; number of fields, and of each name (of a list behind the row's key what follows
 --   that key); number of relationships to load, and of each
@@ -13,46 +13,12 @@
 -- include: popoto.fields values.lua
 -- include: popoto.fields entries.lua
 -- include: popoto.queries sources.lua
+-- include: popoto.queries rows.lua
 local action, packed, most, limited = take(), take() == '1', tonumber(take()), take() == '1'
 local budget, cursor = tonumber(take()), take()
 local order, order_key, order_field, order_code, tied_from = take(), nil, nil, nil, nil
 if order ~= 'none' then
   order_key, order_field, order_code, tied_from = take_key(), take(), take(), to_number(take())
-end
-
-local function take_names()
-  local names = {lists = {}}
-  for number = 1, tonumber(take()) do
-    names[number] = take()
-    if string.sub(names[number], 1, 2) == '::' then
-      names.lists[#names.lists + 1] = number
-    end
-  end
-  return names
-end
-
--- A list that is kept behind the row's key, as one msgpack array of its items.
-local function list_value(key)
-  local items = redis.call('LRANGE', key, 0, -1)
-  local header = string.char(144 + #items % 16)
-  if #items > 15 then
-    header = '\220' .. string.char(math.floor(#items / 256), #items % 256)
-  end
-  return header .. table.concat(items)
-end
-
--- A row's values, first of all a name for the row; nil where nothing is stored under the key.
-local function row_values(key, names, name)
-  local values = redis.call('HMGET', key, unpack(names))
-  for _, value in ipairs(values) do
-    if value then
-      for _, number in ipairs(names.lists) do
-        values[number] = list_value(key .. names[number])
-      end
-      table.insert(values, 1, name)
-      return values
-    end
-  end
 end
 
 local names = take_names()
@@ -94,13 +60,16 @@ local step = math.min(CHUNK, math.max(16, most * (has_sources(root) and limited 
 local walk = new_walk(walks, cursor, step, order == 'down')
 
 -- What a lookup through a relationship says, no loaded row can tell.
-local function refers(row)
-  for _, branch in ipairs(root.kind == 'A' and root.branches or {root}) do
-    if branch.refers and not confirmed(branch, row) then
-      return false
+local refers
+if root.refers then
+  refers = function(row)
+    for _, branch in ipairs(root.kind == 'A' and root.branches or {root}) do
+      if branch.refers and not confirmed(branch, row) then
+        return false
+      end
     end
+    return true
   end
-  return true
 end
 
 -- Whether a row is in a set of texts where its own value puts it: a count over several pages meets leftovers again.
@@ -119,8 +88,8 @@ local function accept(members)
       if row and confirmed(root, row) and in_place(row) then
         total = total + 1
       end
-    elseif not root.refers or refers(row_under(member, whole)) then
-      found[#found + 1] = row_values(member, names, member)
+    elseif not refers or refers(row_under(member, whole)) then
+      found[#found + 1] = action == 'keys' and member or row_values(member, names, member)
     end
     counted[member] = true
   end
@@ -199,39 +168,40 @@ if sorted then
   left_out = #ordered > last
 end
 
--- Whether the rows with a member's score have several values; very many are not looked at.
-local function differing_ties(member)
-  local score = redis.call('ZSCORE', order_key, member)
-  if not score or math.abs(to_number(score)) < tied_from then
-    return false
-  end
-  local many, first = redis.call('ZCOUNT', order_key, score, score), nil
-  if many > 4000 then
-    return true
-  end
-  for seen = 0, many - 1, CHUNK do
-    for _, tied in ipairs(redis.call('ZRANGE', order_key, score, score, 'BYSCORE', 'LIMIT', seen, CHUNK)) do
-      local text = value_text(order_code, redis.call('HGET', tied, order_field)) or ''
-      first = first or text
-      if text ~= first then
+local onward = ''
+if left_out or (limited and not sorted and #found >= most and walk.number <= #walks) then
+  onward = 'more'
+  if order_key and not sorted and #found > 0 and tied_from < math.huge then
+    -- Whether the rows with a member's score have several values; very many are not looked at.
+    local function differing_ties(member)
+      local score = redis.call('ZSCORE', order_key, member)
+      if not score or math.abs(to_number(score)) < tied_from then
+        return false
+      end
+      local many, first = redis.call('ZCOUNT', order_key, score, score), nil
+      if many > 4000 then
         return true
       end
+      for seen = 0, many - 1, CHUNK do
+        for _, tied in ipairs(redis.call('ZRANGE', order_key, score, score, 'BYSCORE', 'LIMIT', seen, CHUNK)) do
+          local text = value_text(order_code, redis.call('HGET', tied, order_field)) or ''
+          first = first or text
+          if text ~= first then
+            return true
+          end
+        end
+      end
+      return false
     end
-  end
-  return false
-end
 
-local onward = ''
-if limited and not sorted and #found >= most and walk.number <= #walks then
-  left_out = true
-end
-if left_out then
-  onward = not sorted and order_key and #found > 0 and differing_ties(found[#found][1]) and 'ties' or 'more'
+    onward = differing_ties(found[#found][1]) and 'ties' or 'more'
+  end
 elseif not sorted and walk.number <= #walks then
   onward = cursor_of(walk)
 end
 
-local function related_rows(one)
+local related = {}
+for number, one in ipairs(wanted) do
   local rows, had = {}, {}
   for _, values in ipairs(found) do
     local raw = values[one.place + 1]
@@ -241,12 +211,7 @@ local function related_rows(one)
       rows[#rows + 1] = row_values(one.prefix .. key, one.names, key)
     end
   end
-  return packed and cmsgpack.pack(rows) or rows
-end
-
-local related = {}
-for number, one in ipairs(wanted) do
-  related[number] = related_rows(one)
+  related[number] = packed and cmsgpack.pack(rows) or rows
 end
 if action == 'count' then
   found = total

@@ -17,6 +17,7 @@
 -- filtered(root, walks, members)   the members that are in every source beyond those that are walked
 -- confirmed(source, row) whether a row's stored bytes say that it belongs where an index has it; row.key is its key
 -- row_under(key, tree)   a row as confirmed() wants it; of `whole` when it is one of the model's own
+-- include: popoto.queries texts.lua
 -- include: popoto.queries walks.lua
 local CHUNK = 500
 -- More related rows than this in one script would hold the server, and so would looking at more members for them.
@@ -54,23 +55,6 @@ local function take_range(source)
   source.from, source.to = (source.low_open and '(' or '') .. low, (source.high_open and '(' or '') .. high
 end
 
--- The list of values is believed when every row of the class set was entered on the roster.
-local function take_texts(source, tree)
-  source.mode, source.text, source.from, source.to = take(), take(), '-', '+'
-  if source.mode == 'startswith' then
-    source.from, source.to = '[' .. source.text, '(' .. source.text .. '\255'
-  end
-  local on_roster = take()
-  source.named = take() == '1'
-  source.list = #source.keys == 2 and source.keys[1]
-  if source.list then
-    local entered = redis.call('HGET', source.keys[2], on_roster)
-    source.listed = tonumber(entered or '-1') == redis.call('SCARD', tree.class.keys[1])
-  end
-  -- A row's key begins with what the class set's begins with, and the model's name instead of `$Class:` and that name.
-  source.key_from = #tree.class.keys[1] - 5
-end
-
 local function take_source(tree)
   tree = tree or whole
   local source = {kind = take(), keys = {}, has = {}, branches = {}, class = tree.class}
@@ -102,31 +86,10 @@ local function take_source(tree)
   elseif source.kind == 'Z' then
     take_range(source)
   elseif source.kind == 'T' then
-    take_texts(source, tree)
+    with_texts()
+    texts.take(source, tree)
   end
   return source
-end
-
--- How many members a source of texts has: few values are counted, of many the share that may match is guessed.
-local function measured_texts(source)
-  if not source.listed then
-    source.size, source.walks = source.class.size, {source.class}
-    return
-  end
-  local all = redis.call('ZCARD', source.list)
-  local values = source.mode == 'startswith' and redis.call('ZLEXCOUNT', source.list, source.from, source.to) or all
-  source.size, source.walks = 0, {source}
-  source.counted = values <= 64
-  if source.counted then
-    for _, value in ipairs(redis.call('ZRANGE', source.list, source.from, source.to, 'BYLEX')) do
-      if text_matches(source, value) then
-        source.size = source.size + redis.call('SCARD', value_key(source.index, value))
-      end
-    end
-  else
-    local share = source.mode == 'startswith' and 1 or 8
-    source.size = math.floor(values * source.class.size / all / share + values / 8)
-  end
 end
 
 -- How many members a source has at most, and the leaves to walk for them.
@@ -135,7 +98,7 @@ local function measured(source)
     source.size, source.walks = #source.keys, {source}
     return source
   elseif source.kind == 'T' then
-    measured_texts(source)
+    texts.measure(source)
     return source
   end
   if #source.branches == 0 then
@@ -196,28 +159,6 @@ local function inside(source, text)
   return score and between(source, score)
 end
 
--- Whether the text of stored bytes is wanted; nil where they do not tell. Without bytes it is not, as for equality.
-local function text_holds(source, raw)
-  if not raw or raw == NIL then
-    return false
-  end
-  local text = plain_text(source.index.code, raw)
-  if text then
-    return text_matches(source, text)
-  end
-  return nil
-end
-
--- Whether a row's only key value may have the wanted text; 1.x did not mark a literal `{&#58;}`.
-local function name_holds(source, member)
-  local part = string.sub(member, source.key_from)
-  return text_matches(source, part_text(part))
-    or (string.find(part, '{&#58;}', 1, true) and text_matches(source, (string.gsub(part, '/(.)', '%1'))))
-end
-
--- What tests of rows have cost so far, as the members of a set or sorted set that could be looked at instead.
-local tested = 0
-
 -- Which of the members are in a source, by their place.
 local function flags(members, source)
   local good = {}
@@ -226,14 +167,7 @@ local function flags(members, source)
       good[place] = source.has[member]
     end
   elseif source.kind == 'T' then
-    tested = tested + (source.named and 2 or 6) * #members
-    for place, member in ipairs(members) do
-      if source.named then
-        good[place] = name_holds(source, member)
-      else
-        good[place] = text_holds(source, redis.call('HGET', member, source.index.field)) ~= false
-      end
-    end
+    return texts.flags(members, source)
   elseif source.by_name then
     -- Rows are fewer than sets here.
     tested = tested + 6 * #members
@@ -296,7 +230,7 @@ local function confirmed(source, row)
   if source.kind == 'K' then
     return source.has[row.key]
   elseif source.kind == 'T' then
-    return text_holds(source, row[source.index.field])
+    return texts.holds(source, row[source.index.field])
   end
   if source.index then
     -- The canonical key alone: 1.x's spelling of one value may be ours of another.
@@ -322,37 +256,37 @@ local function row_under(key, tree)
   end
 end
 
--- The keys of the rows that satisfy a tree; nil when they are too many.
-local function keys_of(tree)
-  if not index_sources(tree.schema, tree) then
-    return nil
-  end
-  local found, had, looked = {}, {}, 0
-  local walks = driver(tree.root)
-  local walk = new_walk(walks, '', CHUNK)
-  while walk.number <= #walks do
-    local members, cost = next_chunk(walk)
-    looked = looked + math.max(cost, 7 * #members)
-    for _, member in ipairs(filtered(tree.root, walks, members)) do
-      local row = not had[member] and row_under(member, tree)
-      had[member] = true
-      if row and confirmed(tree.root, row) then
-        found[#found + 1] = member
-      end
-    end
-    if #found > MOST_RELATED or (looked + tested >= MOST_LOOKED and walk.number <= #walks) then
-      return nil
-    end
-  end
-  return found
-end
-
 index_sources = function(schema, tree)
   tree = tree or whole
   tree.schema = schema
   for place, source in ipairs(tree.indexed) do
     source.index = schema[place]
     if source.kind == 'R' then
+      -- The keys of the rows that satisfy the other tree; nil when they are too many.
+      local function keys_of(other)
+        if not index_sources(other.schema, other) then
+          return nil
+        end
+        local found, had, looked = {}, {}, 0
+        local walks = driver(other.root)
+        local walk = new_walk(walks, '', CHUNK)
+        while walk.number <= #walks do
+          local members, cost = next_chunk(walk)
+          looked = looked + math.max(cost, 7 * #members)
+          for _, member in ipairs(filtered(other.root, walks, members)) do
+            local row = not had[member] and row_under(member, other)
+            had[member] = true
+            if row and confirmed(other.root, row) then
+              found[#found + 1] = member
+            end
+          end
+          if #found > MOST_RELATED or (looked + tested >= MOST_LOOKED and walk.number <= #walks) then
+            return nil
+          end
+        end
+        return found
+      end
+
       local others = keys_of(source.others)
       if not others then
         return false

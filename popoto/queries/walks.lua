@@ -1,25 +1,10 @@
 -- Walks over sources in bounded steps, from a cursor on.
--- A prelude: it needs values.lua and entries.lua.
+-- A prelude: it needs texts.lua.
 --
 -- new_walk(walks, cursor, step, descending)   a walk over the keys of some sources, about `step` members at a time
 -- next_chunk(walk)   some members, and how many values were looked at for them; walk.number is beyond the last source
 --   at the end. Of a source of texts walk.origin says in which sets each member was found.
 -- cursor_of(walk)    where to go on
--- text_matches(source, text), value_key(index, text)   of a source of texts
-local function text_matches(source, text)
-  local wanted = source.text
-  if source.mode == 'startswith' then
-    return string.sub(text, 1, #wanted) == wanted
-  elseif source.mode == 'endswith' then
-    return #text >= #wanted and string.sub(text, #text - #wanted + 1) == wanted
-  end
-  return string.find(text, wanted, 1, true) ~= nil
-end
-
-local function value_key(index, text)
-  return index.base .. ':' .. text_part(text)
-end
-
 -- Cursors: the numbers of the sources that are walked, as those that are cheapest may be others when the next page is
 -- asked for; then the walk's number, its key's number, then of a set the server's own cursor, of a sorted set the score to go
 -- on from and how many of that score were seen, of texts 1 and the last one, of sets that change places the key.
@@ -91,7 +76,7 @@ local function scored_chunk(walk, source, key)
   return members, 0
 end
 
--- SSCAN keeps one order whatever the step is, so that the rows up to a limit are the first of all rows.
+-- A set comes in one order whatever the step is, so that the rows up to a limit are the first of all rows.
 local function set_chunk(walk, key)
   local reply = redis.call('SSCAN', key, walk.place or '0', 'COUNT', walk.step)
   if reply[1] == '0' then
@@ -102,52 +87,15 @@ local function set_chunk(walk, key)
   return reply[2], 0
 end
 
-local function found_in(walk, key, some, members)
-  for _, member in ipairs(some) do
-    members[#members + 1] = member
-    walk.origin[member] = walk.origin[member] or {}
-    walk.origin[member][key] = true
-  end
-end
-
--- The sets of the next values that match; one of more than 100 members is walked alone.
-local function text_chunk(walk, source)
-  local members = {}
-  walk.origin = {}
-  if walk.place then
-    local key = value_key(source.index, walk.text)
-    local reply = redis.call('SSCAN', key, walk.place, 'COUNT', walk.step)
-    walk.place = reply[1] ~= '0' and reply[1] or nil
-    found_in(walk, key, reply[2], members)
-    return members, 0
-  end
-  local from = walk.seen == 1 and '(' .. walk.text or source.from
-  local values = redis.call('ZRANGE', source.list, from, source.to, 'BYLEX', 'LIMIT', 0, 500)
-  for number, value in ipairs(values) do
-    walk.text, walk.seen = value, 1
-    if text_matches(source, value) then
-      local key = value_key(source.index, value)
-      if redis.call('SCARD', key) > 100 then
-        walk.place = '0'
-        return members, number
-      end
-      found_in(walk, key, redis.call('SMEMBERS', key), members)
-      if #members >= walk.step then
-        return members, number
-      end
-    end
-  end
-  if #values < 500 then
-    go_on(walk)
-  end
-  return members, #values
-end
-
 local function next_chunk(walk)
   local source = walk.walks[walk.number]
   walk.origin = nil
   if source.kind == 'T' then
-    return text_chunk(walk, source)
+    local members, cost, ended = texts.chunk(walk, source)
+    if ended then
+      go_on(walk)
+    end
+    return members, cost
   elseif #source.keys == 0 then
     go_on(walk)
     return {}, 0

@@ -7,7 +7,7 @@ from popoto.storage.counting import RoundTrips, round_trips
 from popoto.storage.hookspecs import hookimpl
 from popoto.storage.layouts import Layout
 from popoto.storage.pipelines import Pipeline, async_enlist, enlist
-from popoto.storage.plans import Op, ask, ask_all, effect, layout, together
+from popoto.storage.plans import Op, ask, ask_all, effect, layout, shared, together
 from popoto.storage.plugins import open_async_backend, open_backend, plugins
 from popoto.storage.protocol import (
     PROTOCOL,
@@ -76,6 +76,7 @@ __all__ = [
     "reset",
     "round_trips",
     "set_connection",
+    "shared",
     "together",
     "using",
 ]

@@ -7,6 +7,7 @@ callers, asyncio, bulk batches and a caller's pipeline.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Generator, Sequence
+from functools import partial
 from typing import Any, Literal, TypeAlias, TypeVar, overload
 
 from popoto.exceptions import PlanError, ReplyError
@@ -22,17 +23,21 @@ Op: TypeAlias = Coroutine["Request", Any, R]
 class Request:
     """What a plan waits for: replies to steps, the layout of the store, or some slow local work."""
 
-    __slots__ = ("effect", "kind", "steps")
+    __slots__ = ("effect", "item", "kind", "steps", "work")
 
     def __init__(
         self,
         kind: Literal["steps", "layout", "effect"],
         steps: Sequence[Step] = (),
         effect: Callable[[], Any] | None = None,
+        work: Callable[[list[Any]], Sequence[Any]] | None = None,
+        item: Any = None,
     ) -> None:
         self.kind = kind
         self.steps = list(steps)
-        self.effect = effect
+        self.effect = effect if work is None else partial(_alone, work, item)
+        self.work = work
+        self.item = item
 
     @property
     def writes(self) -> bool:
@@ -87,6 +92,23 @@ async def layout() -> Layout:
 async def effect(work: Callable[[], T]) -> T:
     """Do slow local work (a file, an embedding provider); the asyncio driver hands it to a thread."""
     return await Request("effect", effect=work)  # type: ignore[no-any-return]
+
+
+async def shared(work: Callable[[list[T]], Sequence[R | Exception]], item: T) -> R:
+    """Do slow local work on one item; plans that run together have it done once, on all their items.
+
+    Args:
+        work: takes items and gives what came of each, in their order; an exception is raised in the item's plan.
+        item: this plan's.
+    """
+    return await Request("effect", work=work, item=item)  # type: ignore[no-any-return]
+
+
+def _alone(work: Callable[[list[Any]], Sequence[Any]], item: Any) -> Any:
+    (outcome,) = work([item])
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
 
 
 class Running:
@@ -165,14 +187,16 @@ async def together_running(running: Sequence[Running], *, errors: Literal["raise
 
 
 async def _serve(waiting: list[Running]) -> None:
-    asking = []
+    asking, working = [], []
     for one in waiting:
         request = one.request
         if request is not None and request.kind == "steps":
             asking.append((one, request))
         elif request is not None:
-            one.reply(await request)
-    if not asking:
+            working.append((one, request))
+    if working:
+        # Those that can go on without the store do, until all ask: then they ask together.
+        await _work(working)
         return
     try:
         replies = await Request("steps", [step for _, request in asking for step in request.steps])
@@ -185,3 +209,30 @@ async def _serve(waiting: list[Running]) -> None:
         end = start + len(request.steps)
         one.reply(replies[start:end])
         start = end
+
+
+async def _work(working: list[tuple[Running, Request]]) -> None:
+    """Do local work; what may be shared waits until all who will share it are there."""
+    alone = [(one, request) for one, request in working if request.work is None]
+    for one, request in alone:
+        try:
+            reply = await request
+        except Exception as error:
+            one.fail(error)
+        else:
+            one.reply(reply)
+    if alone:
+        return
+    groups: dict[Any, list[tuple[Running, Any]]] = {}
+    for one, request in working:
+        groups.setdefault(request.work, []).append((one, request.item))
+    for work, riders in groups.items():
+        try:
+            outcomes = await effect(partial(work, [item for _, item in riders]))
+        except Exception as error:
+            outcomes = [error] * len(riders)
+        for (one, _), outcome in zip(riders, outcomes, strict=True):
+            if isinstance(outcome, Exception):
+                one.fail(outcome)
+            else:
+                one.reply(outcome)

@@ -65,6 +65,13 @@ class AbstractContentStore(ABC):
         """Whether this store can say what it keeps, so that what no row refers to can be collected."""
         return type(self).references is not AbstractContentStore.references
 
+    def sha256_of(self, reference: str) -> str | None:
+        """The SHA-256 of the content in hex, where the store can tell it from the reference alone; else None.
+
+        Contents are compared by it without being read.
+        """
+        return None
+
     def references(self, model_class_name: str) -> Iterator[tuple[str, float]]:
         """Every content of a model: its reference, and the moment in Unix seconds from which its age counts.
 

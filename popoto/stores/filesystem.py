@@ -122,6 +122,14 @@ class FilesystemStore(AbstractContentStore):
         """
         return any(True for _ in self._kept(parse(reference)))
 
+    def sha256_of(self, reference: str) -> str | None:
+        """The SHA-256 of the content in hex, which stands in the reference.
+
+        Raises:
+            BadReference: the text is no reference, or leads out of the folder.
+        """
+        return parse(reference).sha256
+
     def references(self, model_class_name: str) -> Iterator[tuple[str, float]]:
         """Every content of a model and its moment, folder by folder.
 

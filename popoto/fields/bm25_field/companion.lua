@@ -1,7 +1,8 @@
 -- BM25: a row's text as a document of an inverted index, with the statistics that its formula needs.
 -- Stores: 1 P:dl, documents by length; 2 P:tf:{row}, its words by count. Settled: the analyser's name. Said: each word
 -- and its count. P:df has words by their number of documents; P:n, P:total and P:avgdl are numbers of documents, of words
--- and of words in a document; P:analyzer names who made the words, `?` for several; P:rebuild does so during a rebuild.
+-- and of words in a document; P:analyzer names who made the words, `?` for several; P:rebuild does so during a rebuild,
+-- and P:recount is there while they are counted and nothing has changed.
 do
 -- include: popoto.fields.bm25_field postings.lua
   -- A save gives so many words their impact order at most; the next one goes on.
@@ -39,6 +40,7 @@ do
   end
 
   local function count(base, documents, words)
+    redis.call('DEL', base .. ':recount')
     local known = redis.call('GET', base .. ':total')
     if not known then
       -- 1.x kept the mean alone, with 14 digits.
@@ -145,6 +147,7 @@ do
     if not length then
       return
     end
+    redis.call('DEL', base .. ':recount')
     redis.call('ZREM', base .. ':dl', from_key)
     redis.call('ZADD', base .. ':dl', length, to_key)
     for word, times in pairs(words_of(from)) do

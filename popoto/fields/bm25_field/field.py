@@ -183,7 +183,13 @@ async def _weighing(model_class: Any, field_name: str, tokens: str | Iterable[st
 
 
 async def _counting(model_class: Any, field_name: str) -> dict[str, float]:
-    return await postings_of(model_class, field_name).recount(await _prefix(model_class))
+    found = await postings_of(model_class, field_name).recount(await _prefix(model_class))
+    if found is None:
+        raise ModelException(
+            f"{model_class._meta.model_name}.{field_name}: rows are saved too fast to be counted: call "
+            "recompute_stats() again later"
+        )
+    return found
 
 
 def _selective(weights: dict[str, float], least: float) -> list[str]:

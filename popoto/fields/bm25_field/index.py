@@ -6,12 +6,13 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from secrets import token_hex
 from typing import Any, Final
 
 from popoto.analysis import Analyzer
 from popoto.exceptions import ModelException
 from popoto.fields.companions import Companion, Fragment, Store
-from popoto.storage.commands.sorted_sets import zmscore, zrange, zscan
+from popoto.storage.commands.sorted_sets import zmscore, zscan
 from popoto.storage.commands.strings import get, set_
 from popoto.storage.plans import ask, ask_all
 from popoto.storage.scripts import Script
@@ -21,12 +22,15 @@ _PACKAGE: Final = "popoto.fields.bm25_field"
 FRAGMENT: Final = Fragment("bm25", _PACKAGE)
 SEARCH: Final = Script("popoto.bm25.search", _PACKAGE, "search.lua", shape=list[Any], writes=False)
 _SWEEP: Final = Script("popoto.bm25.sweep", _PACKAGE, "sweep.lua", shape=list[int], writes=True)
-_RECOUNT: Final = Script("popoto.bm25.recount", _PACKAGE, "recount.lua", shape=int, writes=True)
+_RECOUNT: Final = Script("popoto.bm25.recount", _PACKAGE, "recount.lua", shape=list[int], writes=True)
 _SIGN: Final = Script("popoto.bm25.sign", _PACKAGE, "sign.lua", shape=int, writes=True)
 
 # A save that changes all of so many different words takes a server about 60 ms.
 MOST_WORDS: Final = 5_000
 _PAGE: Final = 1_000
+# So many documents take a server about 40 ms; those of most models are counted at one moment.
+MOST_COUNTED: Final = 100_000
+_COUNTED: Final = -1
 _POSTINGS: Final = 5_000
 _TRIES: Final = 20
 
@@ -78,7 +82,16 @@ class Postings:
         stores = (Store("Z", self.base, ":dl"), Store("K", f"{self.base}:tf"))
         settled = (self.analyzer.name,)
         return Companion(
-            FRAGMENT, name, stores, settled=settled, said=said, renewal=self._begin_rebuild, renewed=self._end_rebuild
+            FRAGMENT,
+            name,
+            stores,
+            settled=settled,
+            follows=(source,),
+            said=said,
+            renewal=self._begin_rebuild,
+            renewed=self._end_rebuild,
+            # A long text takes some thousand commands to drop.
+            reaped=8,
         )
 
     def _said(self, instance: Any, name: str, text: str) -> list[Arg]:
@@ -106,22 +119,22 @@ class Postings:
                 words = words[done:]
             if cursor == 0:
                 break
+        # Where it cannot be done beside the writers, what they have counted stands.
         await self.recount(prefix)
         documents, _, _, analyzer = self.statistics(prefix)
         await ask(Call(_SIGN, [f"{prefix}{self.base}:rebuild", analyzer, documents], []))
 
-    async def recount(self, prefix: str) -> dict[str, float]:
-        """Count documents and lengths anew, in bounded steps; what is saved meanwhile is not lost."""
+    async def recount(self, prefix: str) -> dict[str, float] | None:
+        """Count documents and lengths anew; None when they are so many that others change some at every attempt."""
         documents, total, mean, _ = self.statistics(prefix)
+        keys = [self.lengths(prefix), documents, total, mean, f"{prefix}{self.base}:recount"]
         for _ in range(_TRIES):
-            before = await ask_all([get(documents), get(total)])
-            number, words, start = 0, 0.0, 0
-            while some := await ask(zrange(self.lengths(prefix), start, start + _PAGE - 1)):
-                number, words, start = number + len(some), words + sum(score for _, score in some), start + _PAGE
-            argv: list[Arg] = [*(known or b"" for known in before), number, round(words)]
-            if await ask(Call(_RECOUNT, [documents, total, mean], argv)):
+            token, rank, number, words = token_hex(8), 0, 0, 0
+            while rank >= 0:
+                rank, number, words = await ask(Call(_RECOUNT, keys, [token, rank, MOST_COUNTED, number, words]))
+            if rank == _COUNTED:
                 return {"n": number, "avgdl": words / number if number else 0.0}
-        raise ModelException(f"{self.base}: rows are saved too fast to be counted: call recompute_stats() again later")
+        return None
 
     async def idf(self, prefix: str, words: Sequence[str]) -> dict[str, float]:
         """How much each word tells: ln((N - df + .5)/(df + .5) + 1), 0 for all in an empty index."""

@@ -11,14 +11,12 @@
 -- include: popoto.fields values.lua
 -- include: popoto.fields entries.lua
 -- include: popoto.queries sources.lua
+-- include: popoto.queries rows.lua
 -- include: popoto.fields.bm25_field postings.lua
 local MOST_WORDS = 64
 local base, name, k1, b, most = take(), take(), tonumber(take()), tonumber(take()), tonumber(take())
 local after_score, after_key, budget, explaining = tonumber(take()), take(), tonumber(take()), take() == '1'
-local names = {}
-for place = 1, tonumber(take()) do
-  names[place] = take()
-end
+local names = take_names()
 local root = take_source()
 local schema = take_schema()
 index_sources(schema)
@@ -343,7 +341,8 @@ for place, one in ipairs(best) do
     local count = tonumber(redis.call('ZSCORE', words[number].documents, one.key) or nil)
     parts[number] = string.format('%.17g', count and saturation(count, length) or 0)
   end
-  local values = #names > 0 and redis.call('HMGET', one.key, unpack(names)) or {}
+  local values = #names > 0 and row_values(one.key, names, one.key) or {one.key}
+  table.remove(values, 1)
   rows[place] = {one.key, string.format('%.17g', one.score), values, parts}
 end
 return {1, rows, idfs}

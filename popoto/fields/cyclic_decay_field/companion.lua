@@ -3,7 +3,6 @@
 -- A row's shape is minus the definition's number while it has the cycles of the definition, else the sum of its
 -- amplitudes, which bounds its resonance; its wait is the moment of the last answer, its rate that of its pressure.
 -- Settled: the definition's number; the rate of pressure; of each cycle period, amplitude and phase.
--- include: popoto.models arithmetic.lua
 -- include: popoto.fields.cyclic_decay_field stored.lua
 local MOST_AMPLITUDE, LEAST_AMPLITUDE = 100, 0.01
 

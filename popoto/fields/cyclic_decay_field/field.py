@@ -8,7 +8,7 @@ from hashlib import blake2b
 from typing import Any, Final
 
 from popoto.exceptions import ModelException
-from popoto.fields.companions import Action, Companion, Condition, Fragment, Store
+from popoto.fields.companions import Action, Companion, Fragment, Store
 from popoto.fields.constants import Defaults
 from popoto.fields.decaying_sorted_field import DecayingSortedField
 from popoto.fields.decaying_sorted_field.field import finite
@@ -73,10 +73,6 @@ class CyclicDecayField(DecayingSortedField):
         return period, amplitude, phase
 
     @property
-    def _rhythm(self) -> str:
-        return f"{self.name}:rhythm"
-
-    @property
     def _definition(self) -> tuple[str, ...]:
         """A number that tells this definition of the cycles from others, and the cycles."""
         words = [repr(number) for cycle in self.cycles for number in cycle]
@@ -92,7 +88,7 @@ class CyclicDecayField(DecayingSortedField):
         stores += [Store("Z", f"{one}:{model_name}:{self.name}") for one in _BOUNDS]
         number, *cycles = self._definition
         settled = (number, repr(self.pressure_rate), *cycles)
-        own = Companion(_KEPT, self._rhythm, tuple(stores), self.partition_by, settled=settled)
+        own = Companion(_KEPT, self.name, tuple(stores), self.partition_by, settled=settled)
         return (*super().companions(model_name), own)
 
     def decay_signal(self, model_name: str, rate: float | None = None, base: str | None = None) -> Signal:
@@ -106,26 +102,28 @@ class CyclicDecayField(DecayingSortedField):
             fragments=(*signal.fragments, _RANKED),
         )
 
-    def scaling(self, factor: float) -> Action:
-        """What multiplies a row's amplitudes."""
-        return Action(self._rhythm, "scale", (repr(factor),))
-
-    def resolving(self, when: Condition | None = None) -> Action:
-        """What lets a row's pressure begin anew."""
-        return Action(self._rhythm, "resolve", (repr(self.pressure_rate),), when)
-
     def outcome_actions(self, outcome: str) -> Sequence[Action]:
-        factors = {
+        factor = {
             "acted": Defaults.ACTED_CYCLE_STRENGTHEN_FACTOR,
             "dismissed": Defaults.DISMISSED_CYCLE_WEAKEN_FACTOR,
             "contradicted": Defaults.CONTRADICTED_CYCLE_WEAKEN_FACTOR,
-        }
-        found = [*super().outcome_actions(outcome)]
-        if outcome in factors:
-            found.append(self.scaling(factors[outcome]))
-        if self.pressure_rate > 0 and outcome in ("acted", "contradicted"):
-            found.append(self.resolving(None if outcome == "acted" else contradiction_convinced()))
-        return found
+        }.get(outcome)
+        if factor is None:
+            return super().outcome_actions(outcome)
+        actions = [*super().outcome_actions(outcome), self.scaling(factor)]
+        if self.pressure_rate > 0 and outcome == "acted":
+            actions.append(self.resolving())
+        elif self.pressure_rate > 0 and outcome == "contradicted":
+            actions.append(replace(self.resolving(), when=contradiction_convinced()))
+        return actions
+
+    def scaling(self, factor: float) -> Action:
+        """What multiplies a row's amplitudes."""
+        return Action(self.name, "scale", (repr(factor),))
+
+    def resolving(self) -> Action:
+        """What lets a row's pressure begin anew."""
+        return Action(self.name, "resolve", (repr(self.pressure_rate),))
 
     # -- keys
 

@@ -17,8 +17,9 @@ from popoto.fields.sorted_field import SortedField
 PACKAGE: Final = "popoto.fields.decaying_sorted_field"
 NUMBERS: Final = (int, float, Decimal)
 BASE: Final = "$DecayBase"
-_KEPT: Final = Fragment("decay", PACKAGE)
-_RANKED: Final = Fragment("decay", PACKAGE, "rank.lua")
+_BASE_KEPT: Final = Fragment("base", PACKAGE)
+_CLOCK: Final = Fragment("clock", PACKAGE, "clock.lua")
+DECAY: Final = Fragment("decay", PACKAGE, "rank.lua")
 
 
 def finite(title: str, name: str, value: Any) -> float:
@@ -102,14 +103,16 @@ class DecayingSortedField(SortedField[float]):
     # -- what is kept and ranked
 
     def companions(self, model_name: str) -> Sequence[Companion]:
+        times = Store("F", self.index.base(model_name) if self.index is not None else "")
+        clocked = Companion(_CLOCK, f"{self.name}:clock", (times,), self.partition_by, settled=(self.name,))
+        base = self.base_score_field
+        if base is None:
+            return (clocked,)
         store = Store("Z", f"{BASE}:{model_name}:{self.name}")
-        times = self.index.base(model_name) if self.index is not None else ""
-        settled = (self.name, times, store.before)
-        fields = (self.base_score_field,) if self.base_score_field else ()
-        return (Companion(_KEPT, self.name, (store,), self.partition_by, settled=settled, fields=fields),)
+        return clocked, Companion(_BASE_KEPT, f"{self.name}:base", (store,), self.partition_by, fields=(base,))
 
     def outcome_actions(self, outcome: str) -> Sequence[Action]:
-        return [Action(self.name, "touch")] if outcome == "acted" else []
+        return [Action(f"{self.name}:clock", "touch")] if outcome == "acted" else ()
 
     def acted(self, instance: Any, verb: str, reply: Any) -> None:
         if verb == "touch" and reply is not None:
@@ -136,5 +139,5 @@ class DecayingSortedField(SortedField[float]):
             partitions=self.partition_by,
             current=lambda: (repr(self.decay_rate if rate is None else rate), chosen or ""),
             beside=(kept,),
-            fragments=(_RANKED,),
+            fragments=(DECAY,),
         )

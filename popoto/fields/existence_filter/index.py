@@ -64,7 +64,13 @@ class Bloom:
             return None if words is None else self.positions(words)
 
         return Companion(
-            FRAGMENT, name, settled=(self.base, self.shape), said=said, renewal=self._begin, renewed=self._end
+            FRAGMENT,
+            name,
+            settled=(self.base, self.shape),
+            follows=prints.follows,
+            said=said,
+            renewal=self._begin,
+            renewed=self._end,
         )
 
     def positions(self, words: Iterable[str]) -> list[Arg]:

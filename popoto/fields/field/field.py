@@ -17,6 +17,7 @@ from popoto.fields.companions import Action, Companion
 from popoto.fields.conversion import convert
 from popoto.fields.expressions import Expression
 from popoto.fields.field.hooks import Hooks
+from popoto.fields.field.work import Work
 from popoto.fields.lookups import PLAIN, Lookup, set_lookups
 from popoto.fields.signals import Signal
 from popoto.fields.sources import Index, Match
@@ -46,7 +47,7 @@ def is_nan(value: Any) -> bool:
     return value.is_nan() if isinstance(value, Decimal) else isinstance(value, float) and math.isnan(value)
 
 
-class Field(Hooks, Generic[T]):
+class Field(Hooks, Work, Generic[T]):
     """An attribute that is stored in the model's hash.
 
     Args:
@@ -238,14 +239,18 @@ class Field(Hooks, Generic[T]):
         """
         return None if value is None else self.convert(value)
 
+    def compared(self, instance: Any) -> Any:
+        """The instance's value as lookups compare it."""
+        return getattr(instance, self.name)
+
+    def plain(self, instance: Any) -> Any:
+        """The instance's value as dictionaries have it."""
+        return self.compared(instance)
+
     def text_of(self, instance: Any) -> str:
         """The instance's value as text for those who index it; "" for None."""
         value = getattr(instance, self.name)
         return "" if value is None else str(value)
-
-    def compared(self, instance: Any) -> Any:
-        """The instance's value as lookups compare it."""
-        return getattr(instance, self.name)
 
     # -- indexes
 

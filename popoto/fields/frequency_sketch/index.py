@@ -53,7 +53,14 @@ class Sketch:
 
         stores = (Store("H", self.base, ":cells"), Store("H", self.base, ":next:cells"))
         return Companion(
-            FRAGMENT, name, stores, settled=(self.shape,), said=said, renewal=self._begin, renewed=self._end
+            FRAGMENT,
+            name,
+            stores,
+            settled=(self.shape,),
+            follows=prints.follows,
+            said=said,
+            renewal=self._begin,
+            renewed=self._end,
         )
 
     def _cells(self, words: Sequence[str]) -> bytes:

@@ -1,0 +1,39 @@
+-- Rows as a query reads them: the fields of their hashes, and the lists that are kept behind their keys.
+-- A prelude: it needs take() of entries.lua.
+--
+-- take_names()                   the number of fields, and of each its name, of a list behind the row's key `::` and its name
+-- row_values(key, names, name)   a row's values behind a name for the row; nil where nothing is stored under the key
+local function take_names()
+  local names = {lists = {}}
+  for number = 1, tonumber(take()) do
+    names[number] = take()
+    if string.sub(names[number], 1, 2) == '::' then
+      names.lists[#names.lists + 1] = number
+    end
+  end
+  return names
+end
+
+-- A list that is kept behind the row's key, as one msgpack array of its items.
+local function list_value(key)
+  local items = redis.call('LRANGE', key, 0, -1)
+  local header = string.char(144 + #items % 16)
+  if #items > 15 then
+    header = '\220' .. string.char(math.floor(#items / 256), #items % 256)
+  end
+  return header .. table.concat(items)
+end
+
+-- A row's values, first of all a name for the row; nil where nothing is stored under the key.
+local function row_values(key, names, name)
+  local values = redis.call('HMGET', key, unpack(names))
+  for _, value in ipairs(values) do
+    if value then
+      for _, number in ipairs(names.lists) do
+        values[number] = list_value(key .. names[number])
+      end
+      table.insert(values, 1, name)
+      return values
+    end
+  end
+end
