@@ -221,3 +221,10 @@ def test_an_answer_is_noted_as_read(store: Connection) -> None:
     Belief.query.top_by_decay()
     Belief.query.no_track().top_by_decay()
     assert row.confirm_access() == 2
+
+
+def test_a_weight_of_nothing_leaves_the_keys_to_decide(store: Connection) -> None:
+    for number in range(200):
+        made(f"m{number:03}", "A", 1, number, 1, 0.5)
+    for aggregate in ("SUM", "MIN", "MAX"):
+        assert names({"cert": 0.0}, limit=2, aggregate=aggregate) == ["m000", "m001"]

@@ -217,18 +217,25 @@ local function ties_lose(worst)
     return #signals[1].keys == 1 and order.down
       and not comes_before({score = worst.score, moment = order.frontier, key = order.last_key or ''}, worst)
   end
+  local any, all, covered = false, true, false
   for _, signal in ipairs(signals) do
-    local part, edge = signal.bound(), signal.edge()
+    local part = signal.bound()
+    -- Where the weight is 0, all add the same, wherever they come in the order.
+    local edge = signal.weight ~= 0 and signal.edge()
     local loses = edge and worst.key <= edge
-    if aggregate == 'SUM' or (aggregate == 'MIN' and signal.covers and part == worst.score) then
-      if part and loses and (part > 0 or aggregate == 'MIN') then
-        return true
-      end
-    elseif part and part >= worst.score and not loses then
-      return false
+    if aggregate == 'SUM' then
+      any = any or (part and part > 0 and loses)
+    elseif aggregate == 'MIN' and signal.covers then
+      covered = true
+      any = any or (part and part == worst.score and loses)
+    elseif part and part >= worst.score then
+      all = all and loses
     end
   end
-  return aggregate ~= 'SUM'
+  if aggregate == 'SUM' or covered then
+    return any
+  end
+  return all
 end
 
 local function settled()
