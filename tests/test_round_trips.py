@@ -19,9 +19,12 @@ from popoto import (
     ConfidenceField,
     ContentField,
     CoOccurrenceField,
+    CyclicDecayField,
+    DecayingSortedField,
     EmbeddingField,
     ExistenceFilter,
     Field,
+    FloatField,
     FrequencySketch,
     IndexedField,
     KeyField,
@@ -113,7 +116,10 @@ def fact(**values: Any) -> Any:
 class Memory(AccessTrackerMixin, WriteFilterMixin, PredictionLedgerMixin, Model):
     name = KeyField()
     kind = IndexedField(default="k")
+    weight = FloatField(default=1.0)
     certainty = ConfidenceField(partition_by="kind")
+    fresh = DecayingSortedField(base_score_field="weight")
+    urgent = CyclicDecayField(cycles=[(60, 0.5)], pressure_rate=0.1)
 
     def compute_filter_score(self) -> float:
         return 0.8
@@ -590,6 +596,37 @@ MEMORY_TABLE: dict[str, tuple[Callable[[Connection], Any], Callable[[Any], Any],
         lambda store: memory(),
         lambda it: RecallProposal.expire_stale(Memory, "p", ttl=-1),
         lambda it: RecallProposal.async_expire_stale(Memory, "p", ttl=-1),
+        1,
+    ),
+    "touch": (lambda store: memory(), lambda it: it.touch("fresh"), lambda it: it.async_touch("fresh"), 1),
+    "resolve_pressure": (
+        lambda store: memory(),
+        lambda it: it.resolve_pressure("urgent"),
+        lambda it: it.async_resolve_pressure("urgent"),
+        1,
+    ),
+    "strengthen_cycle": (
+        lambda store: memory(),
+        lambda it: it.strengthen_cycle("urgent"),
+        lambda it: it.async_strengthen_cycle("urgent"),
+        1,
+    ),
+    "weaken_cycle": (
+        lambda store: memory(),
+        lambda it: it.weaken_cycle("urgent"),
+        lambda it: it.async_weaken_cycle("urgent"),
+        1,
+    ),
+    "top_by_decay": (
+        lambda store: Memory.query.filter(kind="k").no_track(),
+        lambda it: assert_twenty(it.top_by_decay("fresh", n=100)),
+        lambda it: twenty(it.async_top_by_decay("fresh", n=100)),
+        1,
+    ),
+    "composite_score": (
+        lambda store: Memory.query.filter(kind="k").no_track(),
+        lambda it: assert_twenty(it.composite_score({"urgent": 1.0, "certainty": 0.5, "priority": 2}, limit=100)),
+        lambda it: twenty(it.async_composite_score({"urgent": 1.0, "certainty": 0.5, "priority": 2}, limit=100)),
         1,
     ),
     "one outcome on 20 rows": (

@@ -91,6 +91,17 @@ def adaptation(seed: int, best: float = 0.7) -> Callable[[float], float]:
     return lambda call: course[int(call)]
 
 
+def decay(rate: float, base: float = 1.0) -> Callable[[float], float]:
+    """What is left of a base after days."""
+    return lambda days: base * max(days, 0.01) ** -rate
+
+
+def cyclic(days: float) -> float:
+    """A row with a daily cycle of amplitude .3 and a pressure of .1 a day, resolved on the fourth."""
+    waited = days if days < 4 else days - 4
+    return decay(0.5)(days) + 0.3 * math.cos(2 * math.pi * days) + 0.1 * waited
+
+
 PLOTS = [
     Plot(
         "wilson.svg",
@@ -133,6 +144,25 @@ PLOTS = [
         1.0,
         tuple(range(61)),
         {f"seed {seed}": adaptation(seed) for seed in (1, 2, 3)},
+        "decay.svg",
+        "days",
+        "score",
+        3.0,
+        tuple(step / 20 for step in range(4, 601)),
+        {
+            "rate .1": decay(0.1),
+            "rate .5": decay(0.5),
+            "rate 1": decay(1.0),
+            "rate .5, base 6": decay(0.5, 6.0),
+        },
+    ),
+    Plot(
+        "cycles.svg",
+        "days",
+        "score",
+        2.0,
+        tuple(step / 50 for step in range(25, 401)),
+        {"decay alone": decay(0.5), "a daily cycle, and pressure that is resolved on day 4": cyclic},
     ),
     Plot(
         "confidence.svg",
