@@ -144,6 +144,8 @@ PLOTS = [
         1.0,
         tuple(range(61)),
         {f"seed {seed}": adaptation(seed) for seed in (1, 2, 3)},
+    ),
+    Plot(
         "decay.svg",
         "days",
         "score",
