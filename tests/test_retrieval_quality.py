@@ -96,6 +96,14 @@ def test_scores_are_decayed(store: Connection) -> None:
     assert (quality.staleness_ratio, quality.score_spread) == (0.5, pytest.approx(0.45 / 0.55))
 
 
+def test_signals_of_mixins_count_too(store: Connection) -> None:
+    rows = facts(2)
+    rows[1].on_read()
+    rows[1].confirm_access()
+    quality = RetrievalQuality.from_records(rows, score_weights={"access_count": 2.0, "seen": 1.0})
+    assert quality.score_distribution == [pytest.approx(1.0), pytest.approx(2.0 + 0.5**0.5)]
+
+
 def test_scores_are_found_in_every_partition(store: Connection) -> None:
     """D45."""
     rows = [*owned("a", 1.0, 4.0), *owned("b:c", 100.0)]

@@ -162,7 +162,8 @@ def judged(
         candidates: the keys of all candidates.
     """
     sure = signals.offering(model, "confidence")
-    decaying = next((name for name in weights or {} if model._meta.fields[name].decays), None) if weights else None
+    fields = model._meta.fields
+    decaying = next((name for name in weights or {} if name in fields and fields[name].decays), None)
 
     def of(key: str) -> float:
         own = numbers.get(key, {})
