@@ -159,6 +159,8 @@ def test_recipes_work_on_a_cluster(clustered: Connection):
 
 def test_recipes_work_in_a_namespace(servers: Servers):
     store = Connection(servers.url("redis") + "?namespace=space")
+    # Other tests have left theirs on this server.
+    store.native.flushall()
     with using(store):
         check_recipes()
         strays = [key for key in store.native.keys("*") if not key.startswith(b"space:")]
