@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from importlib.util import find_spec
 from pathlib import Path
-
-from popoto.recipes import AssemblyResult
+from urllib.parse import quote
 
 import popoto
 from popoto import clock
+from popoto.recipes import AssemblyResult
 from popoto_kitchen import guests, memory, menu, operations, orders
 from popoto_kitchen.board import count_events
 from popoto_kitchen.orders import Evening
@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = parser.parse_args(argv)
     url = os.environ.get("POPOTO_URL", "embedded::memory:")
     if options.data is not None:
-        url = f"embedded://{options.data.resolve()}"
+        url = f"embedded://{quote(str(options.data.resolve()))}"
     connection = popoto.connect(url)
     try:
         (look_after_indexes if options.ops else dinner)()

@@ -12,8 +12,6 @@ from popoto import (
     ListField,
     Model,
     Relationship,
-    SetField,
-    StringField,
     UniqueField,
     UniqueKeyField,
 )
@@ -27,12 +25,9 @@ class Guest(Model):
     name = KeyField()
     email = UniqueField()
     birthday = DateField()
-    wishes = SetField(default=set)
-    greeting = StringField(default="Good evening")
     visits = IntField(default=0)
     recent = ListField(max_length=3)  # capped: `push` keeps the newest three
     member_since = DatetimeField(auto_now_add=True)
-    last_seen = DatetimeField(auto_now=True)
 
 
 class Table(Model):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from popoto.recipes import AssemblyResult, ContextAssembler
-
 from popoto import (
     AccessTrackerMixin,
     BM25Field,
@@ -16,6 +14,7 @@ from popoto import (
     StringField,
     clock,
 )
+from popoto.recipes import AssemblyResult, ContextAssembler
 
 DAY = 86_400.0
 
@@ -78,8 +77,8 @@ class MaitreD:
 
     def associate(self, guest: str, one: str, other: str) -> float:
         """Note that two things went together, and give how closely they are associated by now."""
-        pair = Memory.query.get_many([f"Memory:{about}:{guest}" for about in (one, other)], skip_none=True)
-        return float(Memory.associations.strengthen(Memory, pair[0], pair[1], 0.5))
+        node, neighbour = Memory(guest=guest, about=one), Memory(guest=guest, about=other)  # stand for their keys
+        return float(Memory.associations.strengthen(Memory, node, neighbour, 0.5))
 
 
 def reasons(recalled: AssemblyResult) -> list[str]:

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from popoto import (
     AutoKeyField,
+    DatetimeField,
     DecimalField,
     EventStreamMixin,
     IndexedField,
@@ -30,6 +31,7 @@ class Evening(Model):
     number = IntField(default=1)
     plates = IntField(default=0)
     takings = DecimalField(default=Decimal("0.00"))
+    closed_at = DatetimeField(auto_now=True)  # the moment of the last save
 
 
 class Order(EventStreamMixin, Model):

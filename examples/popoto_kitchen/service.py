@@ -73,7 +73,8 @@ class Service:
     async def _take(self, name: str) -> Dish:
         """Take a portion. The server counts, so of two who want the last one each gets another answer."""
         dish = await Dish.query.async_get(name=name)
-        assert dish is not None
+        if dish is None:
+            raise LookupError(f"{name} is not on the menu")
         if await dish.async_atomic_increment("portions", -1) < 0:
             await dish.async_atomic_increment("portions", 1)
             self.disappointed += 1
@@ -93,7 +94,8 @@ class Service:
 async def pay(name: str, orders: list[Order]) -> Decimal:
     """Settle a guest's bill: every change travels in one pipeline, which is one round trip."""
     guest = await Guest.query.async_get(name=name)
-    assert guest is not None
+    if guest is None:
+        raise LookupError(f"{name} is not among the guests")
     pipeline = popoto.connection().pipeline()
     for order in orders:
         order.status = "paid"

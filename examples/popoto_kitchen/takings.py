@@ -19,7 +19,7 @@ class Takings(Model):
 
 def note_takings(evening: Evening) -> Takings:
     """Add up an evening's orders and store the sums."""
-    orders = Order.query.filter(day=evening.day)
+    orders = Order.query.filter(day=evening.day, order_by="placed_at")
     rows = [(dish_of(order), float(order.price)) for order in orders]
     frame = pandas.DataFrame(rows, columns=["dish", "price"])
     sales = frame.groupby("dish")["price"].agg(["count", "sum"]).reset_index()
