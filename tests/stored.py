@@ -21,6 +21,7 @@ READERS = {
     b"zset": lambda plain, key: dict(plain.zrange(key, 0, -1, withscores=True)),
     b"list": lambda plain, key: plain.lrange(key, 0, -1),
     b"string": lambda plain, key: plain.get(key),
+    b"stream": lambda plain, key: plain.xrange(key),
 }
 TAGS = {
     "KeyField": "$KeyF",

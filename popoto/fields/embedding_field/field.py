@@ -43,6 +43,7 @@ class EmbeddingField(Field[int]):
 
     types = (int,)
     prepares = True
+    offers = "meaning"
 
     def __init__(
         self,
