@@ -17,6 +17,7 @@ import popoto
 from popoto import (
     BM25Field,
     ContentField,
+    EventStreamMixin,
     Field,
     IndexedField,
     KeyField,
@@ -490,3 +491,16 @@ def test_references_lie_in_their_layout(store: Connection, folder: Path, options
             assert (collected(), kept(folder), Doc.load(name="x").body) == (1, {"second"}, "second")
         assert (folder / "space.Doc").is_dir()
     connection.close()
+
+
+class Streamed(EventStreamMixin, Model):
+    _stream_name = "pages"
+    _stream_metadata_fields = ("body",)
+    name = KeyField()
+    body = ContentField()
+
+
+def test_an_event_tells_the_digest_of_a_content(store: Connection, plain: Any, folder: Path) -> None:
+    row = Streamed.create(name="x", body="hello world")
+    ((_, entry),) = plain.xrange(row.stream_key())
+    assert (b"b94d27b9934d" in b"".join(entry.values()), b"hello" in b"".join(entry.values())) == (True, False)
