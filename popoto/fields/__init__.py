@@ -5,8 +5,10 @@ from popoto.fields.bm25_field import BM25Field
 from popoto.fields.co_occurrence_field import CoOccurrenceField
 from popoto.fields.confidence_field import ConfidenceField
 from popoto.fields.content_field import ContentField
+from popoto.fields.cyclic_decay_field import CyclicDecayField
 from popoto.fields.dataframe_field import DataFrameField
 from popoto.fields.datetime_field import DatetimeField
+from popoto.fields.decaying_sorted_field import DecayingSortedField
 from popoto.fields.embedding_field import EmbeddingField
 from popoto.fields.existence_filter import ExistenceFilter
 from popoto.fields.field import Field
@@ -42,9 +44,11 @@ __all__ = [
     "CoOccurrenceField",
     "ConfidenceField",
     "ContentField",
+    "CyclicDecayField",
     "DataFrameField",
     "DateField",
     "DatetimeField",
+    "DecayingSortedField",
     "DecimalField",
     "DictField",
     "EmbeddingField",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from popoto.fields.companions import Fragment
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +21,10 @@ class Signal:
         partitions: the fields whose values choose the sorted set; a query must name them.
         bare: whether partition parts are spelled without escapes but for colons.
         words: settled parameters of the kind.
+        current: parameters that come before those and are read at each use, as defaults that a process may override.
+        beside: the beginnings and ends of further keys that the kind reads, chosen by the same partitions; None for one
+            that is not kept.
+        fragments: the Lua of the kind, where a room brings it: it adds an entry to `signal_kinds` of `signals.lua`.
     """
 
     kind: str
@@ -26,3 +33,6 @@ class Signal:
     partitions: tuple[str, ...] = ()
     bare: bool = False
     words: tuple[str, ...] = ()
+    current: Callable[[], Sequence[str]] | None = field(default=None, compare=False)
+    beside: tuple[tuple[str, str] | None, ...] = ()
+    fragments: tuple[Fragment, ...] = ()

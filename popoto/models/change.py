@@ -122,7 +122,8 @@ def prepared(
     meta = instance._meta
     chosen = meta.field_names if names is None else list(names)
     for one in meta.renewing:
-        if one.name in chosen:
+        # A first save writes every field, whatever it was asked for.
+        if one.name in chosen or instance._redis_key is None:
             before = getattr(instance, one.name)
             instance.__dict__[one.name] = one.format_value_pre_save(before, skip_auto_now=skip_auto_now)
     check_all(instance, chosen)

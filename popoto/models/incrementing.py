@@ -58,7 +58,9 @@ async def increment(instance: Model, name: str, delta: Any) -> Any:
     key = instance._redis_key or ""
     before = instance._raw.get(name)
     if not field.hooked and _fits_double(field, before, step):
-        change = Change("update", key, increments={name: (field.code, repr(step)), **_version(instance)}, expiry=KEEP)
+        change = Change(
+            "update", key, increments={name: (field.code, repr(step)), **version_increment(instance)}, expiry=KEEP
+        )
         call = save_call(change, keyspace, hooks.incrementing(instance, change, field, None, keyspace.prefix))
         try:
             raw, *version = await ask(Call(keyspace.scripts.increment, call.keys, call.args))
@@ -115,13 +117,13 @@ def _computed(instance: Model, field: Field[Any], before: bytes | None, step: An
         values={field.name: raw},
         scores=scores,
         expected={field.name: before},
-        increments=_version(instance),
+        increments=version_increment(instance),
         expiry=KEEP,
     )
     return change, total
 
 
-def _version(instance: Model) -> dict[str, tuple[str, str]]:
+def version_increment(instance: Model) -> dict[str, tuple[str, str]]:
     """The version counts an addition too, so that a save by who did not see it is refused."""
     name = instance._meta.version_field
     return {} if name is None else {name: ("i", "1")}

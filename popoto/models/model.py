@@ -12,6 +12,7 @@ from popoto.fields.companions import Action, Companion
 from popoto.fields.signals import Signal
 from popoto.models import acting, change, hooks, incrementing, writing
 from popoto.models.change import checked
+from popoto.models.decaying import Decaying
 from popoto.models.dictionaries import AsDictionary
 from popoto.models.extras import Extra
 from popoto.models.key import DB_key
@@ -23,7 +24,7 @@ from popoto.models.upkeep import Upkeep
 from popoto.storage import Connection, Op, async_enlist, connection, enlist
 
 
-class Model(Many, Upkeep, AsDictionary, metaclass=ModelBase):
+class Model(Many, Upkeep, Decaying, AsDictionary, metaclass=ModelBase):
     """A class whose instances are rows of a Redis or Valkey store.
 
     Public attributes are fields. Each instance is a hash at `ClassName:key1:key2...`, the values of the key fields in

@@ -145,6 +145,7 @@ class Options:
         self._check_version()
         self._check_indexes()
         for field in self.field_list:
+            field.check_model(self)
             for name in field.index.partitions if field.index else ():
                 if name not in self.fields:
                     raise ModelException(

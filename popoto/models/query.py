@@ -11,6 +11,7 @@ from popoto.fields.expressions import Q
 from popoto.models.arrangement import Arrangement
 from popoto.models.asking import Asking
 from popoto.models.care import model_keys
+from popoto.models.ranked import Ranked
 from popoto.models.searched import Searched
 from popoto.models.semantic import Semantic
 from popoto.queries import parse
@@ -31,7 +32,7 @@ class QueryAccess:
         return Query(owner)
 
 
-class Query(Asking[M], Arrangement, Searched, Semantic):
+class Query(Asking[M], Arrangement, Ranked, Searched, Semantic):
     """A query of one model. Methods that narrow it return a new one; its answer is fetched once and remembered.
 
     It is a sequence: `len`, indexes, slices, iteration and `in` work on the answer, `await` and `async for` fetch it

@@ -16,11 +16,11 @@
 --   GONE key, TAKEN key, UNIQ field, STALE field when an expectation fails, INEXACT field for a sum beyond doubles.
 -- include: popoto.fields values.lua
 -- include: popoto.fields entries.lua
+-- pieces: arithmetic
 -- include: popoto.fields companions.lua
 -- pieces: fragments
 -- pieces: lists
 -- include: popoto.models extras.lua
--- pieces: arithmetic
 -- pieces: composites
 -- include: popoto.models ledger.lua
 -- include: popoto.models spelling.lua

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-from popoto.queries.where import AllOf, Asked, Condition, Not, OneOf, Related, Where
+from popoto.queries.where import AllOf, Asked, Condition, Not, OneOf, Related, Wanted, Where, conditions
 
 T = TypeVar("T")
 
@@ -47,3 +47,12 @@ def attach(rows: Iterable[Any], name: str, found: Mapping[str, Any]) -> None:
 def _place(row: Any, name: str) -> tuple[bool, Any, str]:
     value = row._meta.fields[name].compared(row)
     return (value is not None, 0 if value is None else value, row.pk)
+
+
+def annotated(rows: list[Any], wanted: Wanted) -> None:
+    """Note on the rows what their conditions have to say of them, as a distance."""
+    for condition in conditions(wanted.where):
+        annotate = condition.match.annotate
+        if annotate is not None:
+            for row in rows:
+                annotate(row)

@@ -7,7 +7,7 @@ from typing import Any
 
 from popoto.queries import fetch
 from popoto.queries.fetch import MORE, PAGE_ROWS, TIES, select
-from popoto.queries.finish import attach, ordered, satisfies
+from popoto.queries.finish import annotated, attach, ordered, satisfies
 from popoto.queries.plan import Plan
 from popoto.queries.schema import Schema
 from popoto.queries.where import Wanted, conditions
@@ -104,10 +104,7 @@ def _finished(found: list[Any], wanted: Wanted) -> list[Any]:
     for match in [condition.match for condition in conditions(wanted.where)]:
         if match.rank is not None and wanted.order is None:
             result.sort(key=match.rank)
-        annotate = match.annotate
-        if annotate is not None:
-            for row in result:
-                annotate(row)
+    annotated(result, wanted)
     return result
 
 

@@ -71,6 +71,10 @@ class Field(Hooks, Work, Generic[T]):
     """Whether a missing value is generated."""
     apart: bool = False
     """Whether the value is kept beside the row's hash, in a list `key::name` that is read with the row."""
+    decays: bool = False
+    """Whether the value is a moment since which a row has decayed, so that rankings and `touch()` take the field."""
+    resonates: bool = False
+    """Whether rows have cycles and pressure beside the value."""
     tied_from: float = math.inf
     """From which score on, by its size, values that differ may share one."""
     summed: bool = True
@@ -137,6 +141,13 @@ class Field(Hooks, Work, Generic[T]):
 
     def __repr__(self) -> str:
         return f"<{self._title()}>"
+
+    def check_model(self, meta: Any) -> None:
+        """Look at the model's other fields once they are known; `meta` is its `_meta`.
+
+        Raises:
+            ModelException: when what the field was told of another is wrong.
+        """
 
     # -- attribute access
 

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from popoto.exceptions import ModelException
 from popoto.fields.field import Field
@@ -36,7 +36,7 @@ class SortedField(Field[N]):
         ModelException: for `null=True`, another type, or an unknown option.
     """
 
-    types = (int, float, Decimal, date, datetime)
+    types: ClassVar[tuple[Any, ...]] = (int, float, Decimal, date, datetime)
 
     def __init__(
         self,

@@ -1,0 +1,5 @@
+"""`CyclicDecayField`."""
+
+from popoto.fields.cyclic_decay_field.field import CyclicDecayField
+
+__all__ = ["CyclicDecayField"]
