@@ -88,6 +88,9 @@ local TAKES = {H = 'HDEL', Z = 'ZREM', S = 'SREM'}
 
 local function moved_store(one, number, from_key, to_key, from, to)
   local kind = one.stores[number].kind
+  if kind == 'F' then
+    return
+  end
   local source, target = store_key(one, number, from, from_key), store_key(one, number, to, to_key)
   if kind == 'K' or kind == 'L' then
     if source ~= target and redis.call('EXISTS', source) == 1 then

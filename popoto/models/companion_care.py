@@ -35,9 +35,12 @@ async def examine(
         if one.care is not None:
             report[one.name] = await one.care(keyspace.prefix, removing, expired)
             continue
+        stores = [(number, store) for number, store in enumerate(one.stores, 1) if store.kind != "F"]
+        if not stores:
+            continue
         words = meta.companion_words(keyspace.prefix, {one.name})
         strays: set[bytes] = set()
-        for number, store in enumerate(one.stores, 1):
+        for number, store in stores:
             async for key, members in _members(meta, keyspace, one, store):
                 for start in range(0, len(members), size):
                     some = members[start : start + size]

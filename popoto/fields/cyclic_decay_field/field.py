@@ -9,8 +9,10 @@ from typing import Any, Final
 
 from popoto.exceptions import ModelException
 from popoto.fields.companions import Action, Companion, Fragment, Store
+from popoto.fields.constants import Defaults
 from popoto.fields.decaying_sorted_field import DecayingSortedField
 from popoto.fields.decaying_sorted_field.field import finite
+from popoto.fields.outcomes import contradiction_convinced
 from popoto.fields.signals import Signal
 from popoto.keys import field_tag, part
 
@@ -99,6 +101,21 @@ class CyclicDecayField(DecayingSortedField):
             beside=(*signal.beside, (signal.before, ":cycles"), (signal.before, ":pressure"), *bounds),
             fragments=(*signal.fragments, _RANKED),
         )
+
+    def outcome_actions(self, outcome: str) -> Sequence[Action]:
+        factor = {
+            "acted": Defaults.ACTED_CYCLE_STRENGTHEN_FACTOR,
+            "dismissed": Defaults.DISMISSED_CYCLE_WEAKEN_FACTOR,
+            "contradicted": Defaults.CONTRADICTED_CYCLE_WEAKEN_FACTOR,
+        }.get(outcome)
+        if factor is None:
+            return super().outcome_actions(outcome)
+        actions = [*super().outcome_actions(outcome), self.scaling(factor)]
+        if self.pressure_rate > 0 and outcome == "acted":
+            actions.append(self.resolving())
+        elif self.pressure_rate > 0 and outcome == "contradicted":
+            actions.append(replace(self.resolving(), when=contradiction_convinced()))
+        return actions
 
     def scaling(self, factor: float) -> Action:
         """What multiplies a row's amplitudes."""

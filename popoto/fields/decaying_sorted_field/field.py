@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 
 from popoto import clock
 from popoto.exceptions import ModelException
-from popoto.fields.companions import Companion, Fragment, Store
+from popoto.fields.companions import Action, Companion, Fragment, Store
 from popoto.fields.constants import Defaults
 from popoto.fields.signals import Signal
 from popoto.fields.sorted_field import SortedField
@@ -18,6 +18,7 @@ PACKAGE: Final = "popoto.fields.decaying_sorted_field"
 NUMBERS: Final = (int, float, Decimal)
 BASE: Final = "$DecayBase"
 _BASE_KEPT: Final = Fragment("base", PACKAGE)
+_CLOCK: Final = Fragment("clock", PACKAGE, "clock.lua")
 DECAY: Final = Fragment("decay", PACKAGE, "rank.lua")
 
 
@@ -102,11 +103,22 @@ class DecayingSortedField(SortedField[float]):
     # -- what is kept and ranked
 
     def companions(self, model_name: str) -> Sequence[Companion]:
+        times = Store("F", self.index.base(model_name) if self.index is not None else "")
+        clocked = Companion(_CLOCK, f"{self.name}:clock", (times,), self.partition_by, settled=(self.name,))
         base = self.base_score_field
         if base is None:
-            return ()
+            return (clocked,)
         store = Store("Z", f"{BASE}:{model_name}:{self.name}")
-        return (Companion(_BASE_KEPT, f"{self.name}:base", (store,), self.partition_by, fields=(base,)),)
+        return clocked, Companion(_BASE_KEPT, f"{self.name}:base", (store,), self.partition_by, fields=(base,))
+
+    def outcome_actions(self, outcome: str) -> Sequence[Action]:
+        return [Action(f"{self.name}:clock", "touch")] if outcome == "acted" else ()
+
+    def acted(self, instance: Any, verb: str, reply: Any) -> None:
+        if verb == "touch" and reply is not None:
+            moment = float(reply)
+            instance.__dict__[self.name] = moment
+            instance._raw[self.name] = self.encode(moment)
 
     def signals(self, model_name: str) -> dict[str, Signal]:
         return {self.name: self.decay_signal(model_name)}

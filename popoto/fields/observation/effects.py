@@ -39,8 +39,10 @@ async def applied(instance: Any, outcome: str, outcome_id: str | None) -> None:
         return
     fields = instance._meta.fields
     for action, reply in zip(chosen, replies, strict=True):
-        if action.companion in fields:
-            fields[action.companion].acted(instance, action.verb, reply)
+        # A field's companions are named after it.
+        field = fields.get(action.companion.partition(":")[0])
+        if field is not None:
+            field.acted(instance, action.verb, reply)
 
 
 def reported(
