@@ -119,8 +119,8 @@ def cases() -> list[tuple[str, Callable[[], Any]]]:
         ("composite of decay", ranked({"plain": 1.0})),
         ("composite of decay, trust, reads, priority", ranked(four)),
         ("  the same, one agent", lambda: query.filter(agent="a7").composite_score(four, now=NOW)),
-        ("composite, even weights (no early end)", ranked(even)),
-        ("composite, MIN (no early end)", ranked(four, aggregate="MIN")),
+        ("composite, even weights", ranked(even)),
+        ("composite, MIN", ranked(four, aggregate="MIN")),
     ]
 
 

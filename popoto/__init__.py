@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from popoto.models import DB_key, Model, ModelBase, Query
     from popoto.monitoring import enable_error_reporting
     from popoto.pubsub import Publisher, Subscriber
+    from popoto.recipes import AdaptiveAssembler, AssemblyResult, ContextAssembler, RetrievalQuality
     from popoto.redis_db import POPOTO_REDIS_DB, get_async_redis_db, get_redis
     from popoto.storage import Connection, Pipeline, RoundTrips, connect, connection, plugins, round_trips, using
     from popoto.streams import EventStreamMixin, StreamConsumer
@@ -156,6 +157,12 @@ _HOMES = {
         "Publisher",
         "Subscriber",
     ),
+    "popoto.recipes": (
+        "AdaptiveAssembler",
+        "AssemblyResult",
+        "ContextAssembler",
+        "RetrievalQuality",
+    ),
     "popoto.redis_db": (
         "POPOTO_REDIS_DB",
         "get_async_redis_db",
@@ -204,11 +211,15 @@ def _version() -> str:
         return "0.0.0+unknown"
 
 
-_MODULES = frozenset({"exceptions", "fields", "keys", "models", "pubsub", "queries", "redis_db", "storage", "streams"})
+_MODULES = frozenset(
+    {"exceptions", "fields", "keys", "models", "pubsub", "queries", "recipes", "redis_db", "storage", "streams"}
+)
 
 __all__ = [
     "POPOTO_REDIS_DB",
     "AccessTrackerMixin",
+    "AdaptiveAssembler",
+    "AssemblyResult",
     "AutoKeyField",
     "BM25Field",
     "BackendError",
@@ -221,6 +232,7 @@ __all__ = [
     "ConfidenceField",
     "Connection",
     "ContentField",
+    "ContextAssembler",
     "CrossSlot",
     "CyclicDecayField",
     "DB_key",
@@ -260,6 +272,7 @@ __all__ = [
     "RecallProposal",
     "Relationship",
     "ReplyError",
+    "RetrievalQuality",
     "RoundTrips",
     "SetField",
     "SkipSaveException",

@@ -67,7 +67,8 @@ def test_fields_and_meta_are_inherited(fake: Any, plain: Any):
     made = Grandchild.create(name="a", extra="x")
     assert (made.note, made._ttl) == ("other", 7)
     assert sorted(key for key in keyspace(plain) if not key.startswith((b"$Exp", b"$Rcpt"))) == [
-        b"$Class:Grandchild", b"$IndexF:Grandchild:extra:x", b"$KeyF:Grandchild:name:a", b"Grandchild:a",
+        b"$Class:Grandchild", b"$IndexF:Grandchild:extra:x", b"$KeyF:Grandchild:name:a",
+        b"$Vals:Grandchild", b"$Vals:Grandchild:extra", b"Grandchild:a",
     ]  # fmt: skip
     assert Grandchild.query.filter(extra="x").all() == [made]
     assert Child.query.all() == []

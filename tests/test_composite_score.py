@@ -9,6 +9,8 @@ import pytest
 from stored import keyspace
 
 from popoto import (
+    AccessTrackerMixin,
+    ConfidenceField,
     DecayingSortedField,
     Field,
     FloatField,
@@ -17,6 +19,7 @@ from popoto import (
     Model,
     QueryException,
     SortedField,
+    WriteFilterMixin,
     round_trips,
 )
 from popoto.queries import Part
@@ -179,3 +182,49 @@ def test_what_cannot_be_ranked_is_refused(fake: Connection, options: Any, messag
     with pytest.raises(QueryException, match=message), round_trips() as trips:
         Memory.query.composite_score(**options)
     assert (trips, Memory.query.composite_score({"cert": 1.0}, limit=0)) == (0, [])
+
+
+class Belief(AccessTrackerMixin, WriteFilterMixin, Model):
+    _wf_priority_threshold = 0.7
+
+    name = KeyField()
+    agent = IndexedField()
+    worth = FloatField(default=0.5)
+    rel = DecayingSortedField(decay_rate=0.5)
+    cert = ConfidenceField()
+
+    def compute_filter_score(self) -> float:
+        return self.worth
+
+
+def test_golden_scores_of_the_memory_primitives(store: Connection) -> None:
+    rows = [("a", "A", 1, 0.9, 3, 0.9), ("b", "A", 4, 0.2, 1, 0.5), ("d", "A", 16, 0.5, 0, 0.75)]
+    for name, agent, days, cert, reads, worth in [*rows, ("c", "B", 1, 1.0, 0, 0.8)]:
+        row = Belief(name=name, agent=agent, worth=worth, rel=NOW - days * DAY, cert=cert)
+        row.save(skip_auto_now=True)
+        for _ in range(reads):
+            row.on_read()
+        row.confirm_access()
+    mine = Belief.query.filter(agent="A").no_track()
+    weights = {"rel": 0.4, "cert": 0.3, "access_count": 0.2, "priority": 0.1}
+    assert scores(weights, mine) == {"a": 1.36, "b": 0.46, "d": 0.325}
+    three = {"rel": 1.0, "cert": 1.0, "access_count": 1.0}
+    assert scores(three, mine, aggregate="MIN") == {"a": 0.9, "d": 0.25, "b": 0.2}
+    assert scores(three, mine, aggregate="MAX") == {"a": 3.0, "b": 1.0, "d": 0.5}
+    # D06: one signal by two names counts twice.
+    assert scores({"access_count": 1.0, "access_score": 10.0}, mine) == {"a": 33.0, "b": 11.0}
+
+
+def test_an_answer_is_noted_as_read(store: Connection) -> None:
+    row = Belief.create(name="a", agent="A")
+    Belief.query.composite_score({"rel": 1.0})
+    Belief.query.top_by_decay()
+    Belief.query.no_track().top_by_decay()
+    assert row.confirm_access() == 2
+
+
+def test_a_weight_of_nothing_leaves_the_keys_to_decide(store: Connection) -> None:
+    for number in range(200):
+        made(f"m{number:03}", "A", 1, number, 1, 0.5)
+    for aggregate in ("SUM", "MIN", "MAX"):
+        assert names({"cert": 0.0}, limit=2, aggregate=aggregate) == ["m000", "m001"]

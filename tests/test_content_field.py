@@ -17,6 +17,7 @@ import popoto
 from popoto import (
     BM25Field,
     ContentField,
+    EventStreamMixin,
     Field,
     IndexedField,
     KeyField,
@@ -490,3 +491,31 @@ def test_references_lie_in_their_layout(store: Connection, folder: Path, options
             assert (collected(), kept(folder), Doc.load(name="x").body) == (1, {"second"}, "second")
         assert (folder / "space.Doc").is_dir()
     connection.close()
+
+
+class Streamed(EventStreamMixin, Model):
+    _stream_name = "pages"
+    _stream_metadata_fields = ("body",)
+    name = KeyField()
+    body = ContentField()
+
+
+def test_an_event_tells_the_digest_of_a_content(store: Connection, plain: Any, folder: Path) -> None:
+    row = Streamed.create(name="x", body="hello world")
+    ((_, entry),) = plain.xrange(row.stream_key())
+    assert (b"b94d27b9934d" in b"".join(entry.values()), b"hello" in b"".join(entry.values())) == (True, False)
+
+
+def test_renaming_renews_the_content_as_a_walk_may_miss_its_row(store: Connection, folder: Path) -> None:
+    with clock.frozen(lambda: 1e9):
+        Doc.create(name="x", body="hello world")
+    doc = Doc.load(name="x")
+    doc.name = "y"
+    with clock.frozen(lambda: 2e9):
+        doc.save(migrate_key=True)
+    assert [path.stat().st_mtime for path in folder.rglob("*.txt")] == [2e9]
+    for path in folder.rglob("*.txt"):
+        path.unlink()
+    doc.name = "z"
+    doc.save(migrate_key=True)
+    assert Doc.query.keys() == [b"Doc:z"]

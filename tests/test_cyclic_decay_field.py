@@ -13,11 +13,14 @@ import pytest
 from stored import keyspace
 
 from popoto import (
+    AccessTrackerMixin,
+    ConfidenceField,
     CyclicDecayField,
     DecayingSortedField,
     KeyField,
     Model,
     ModelException,
+    ObservationProtocol,
     StaleObjectError,
     TemporalPeriod,
     clock,
@@ -269,3 +272,37 @@ def test_wrong_calls_are_refused(fake: Connection, call: Callable[[Any], Any], e
 def test_wrong_options_are_refused(options: Any, error: Any) -> None:
     with pytest.raises(error):
         CyclicDecayField(**options)
+
+
+class Belief(AccessTrackerMixin, Model):
+    name = KeyField()
+    sure = ConfidenceField()
+    rel = CyclicDecayField(cycles=[(DAY, 2.0)], pressure_rate=0.1)
+    fresh = DecayingSortedField(base_score_field="sure")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "age", "amplitude", "pressed"),
+    [
+        ("acted", 0, 2.4, 0),
+        ("used", 10, 2.0, 10),
+        ("dismissed", 10, 1.6, 10),
+        ("deferred", 10, 2.0, 10),
+        ("contradicted", 10, 1.0, 0),
+    ],
+)
+def test_outcomes_act_in_one_step(
+    store: Connection, plain: Any, outcome: str, age: float, amplitude: float, pressed: float
+) -> None:
+    with at(NOW - 10 * DAY):
+        row = Belief.create(name="a")
+    with at(NOW), round_trips() as trips:
+        ObservationProtocol.on_context_used([row], {row.pk: outcome})
+    assert trips == 1
+    assert amplitudes(plain, "$CyclicDecayF:Belief:rel:cycles", "Belief:a") == [pytest.approx(amplitude)]
+    since = pressure(plain, "$CyclicDecayF:Belief:rel:pressure", "Belief:a")["last_resolved"]
+    assert (NOW - since) / DAY == pytest.approx(pressed, abs=1e-6)
+    for name, key in (("rel", "$CyclicDecayF:Belief:rel"), ("fresh", "$DecayingSortF:Belief:fresh")):
+        moment = plain.zscore(key, "Belief:a")
+        assert (NOW - moment) / DAY == pytest.approx(age, abs=1e-6)
+        assert (getattr(Belief.load(name="a"), name), getattr(row, name)) == (moment, moment)

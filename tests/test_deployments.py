@@ -14,9 +14,14 @@ from deployments import CERTIFICATES, TLSFront, cluster, sentinel
 from servers import Servers
 
 from popoto import (
+    AccessTrackerMixin,
     BackendError,
     BM25Field,
+    ConfidenceField,
+    ContextAssembler,
+    CoOccurrenceField,
     CrossSlot,
+    DecayingSortedField,
     ExistenceFilter,
     Field,
     FrequencySketch,
@@ -32,6 +37,7 @@ from popoto import (
     round_trips,
     using,
 )
+from popoto.recipes.policy_cache import crystallize, get_q_value, update_q_value
 from popoto.storage import Connection, ask, ask_all
 from popoto.storage.commands.keys import delete
 from popoto.storage.commands.sets import sadd, sinter
@@ -44,6 +50,18 @@ class Plane(Model):
     maker = IndexedField()
     tail = UniqueField()
     seats = SortedField(type=int, default=0, partition_by="maker")
+
+
+class Memory(AccessTrackerMixin, Model):
+    name = KeyField()
+    agent_id = KeyField()
+    text = Field()
+    place = SortedField(type=int, partition_by="agent_id")
+    words = BM25Field(source="text")
+    seen = DecayingSortedField(partition_by="agent_id")
+    sure = ConfidenceField(partition_by="agent_id")
+    linked = CoOccurrenceField()
+    known = ExistenceFilter(fingerprint_fn=lambda row: row.text)
 
 
 class Pilot(Model):
@@ -115,6 +133,40 @@ def test_texts_are_searched_in_a_namespace(servers: Servers):
         keys = store.native.keys("*$BM25*") + store.native.keys("*$EF*") + store.native.keys("*$FS*")
         assert {key.partition(b":")[0] for key in keys} == {b"space"}
     store.close()
+
+
+def check_recipes() -> None:
+    """A context with everything that a memory may have, and a policy."""
+    rows = [Memory.create(name=name, agent_id="a", text=text, place=place) for place, (name, text) in enumerate(SAID)]
+    Memory._meta.fields["linked"].link(Memory, rows[0].pk, rows[2].pk, 1.0)
+    assembler = ContextAssembler(Memory, {"seen": 1.0, "sure": 1.0}, max_items=4, neighbours="place", suppress=True)
+    result = assembler.assemble({"topic": "coffee"}, agent_id="a", assess_quality=True)
+    assert result.records[0].name == "order"
+    assert ("linked", 1) in [(one.signal, round(2 * one.raw)) for hit in result.why for one in hit.parts]
+    assert result.metadata["quality"].avg_confidence == 0.5
+    told = {"state_fingerprint": "f", "action_type": "x", "success": "1"}
+    (made,) = crystallize([(f"{number}-0", told) for number in range(6)])
+    update_q_value(made, 1.0)
+    assert round(get_q_value(made) or 0.0, 3) == 0.649
+
+
+SAID = [("order", "a coffee order"), ("tea", "tea in the evening"), ("oats", "oat milk"), ("door", "a red door")]
+
+
+def test_recipes_work_on_a_cluster(clustered: Connection):
+    check_recipes()
+
+
+def test_recipes_work_in_a_namespace(servers: Servers):
+    store = Connection(servers.url("redis") + "?namespace=space")
+    # Other tests have left theirs on this server.
+    store.native.flushall()
+    with using(store):
+        check_recipes()
+        strays = [key for key in store.native.keys("*") if not key.startswith(b"space:")]
+        store.native.flushall()
+    store.close()
+    assert strays == []
 
 
 def every_key(nodes: list[int]) -> list[bytes]:

@@ -364,7 +364,8 @@ def test_vectors_of_another_maker_are_refused_with_the_remedy(store: Connection,
     for work in (
         lambda: Note.create(name="c", text="pie"),
         lambda: Note.query.semantic_search("tea"),
-        lambda: EmbeddingField.import_1x(Note) or Note.bulk_create([Note(name="c", text="pie")]),
+        lambda: EmbeddingField.import_1x(Note),
+        lambda: Note.bulk_create([Note(name="c", text="pie")]),
     ):
         with pytest.raises((EmbeddingError, ModelException), match=remedy):
             work()
@@ -503,3 +504,22 @@ def test_a_machine_without_numpy_is_told_of_the_extra() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "pip install 'popoto[embeddings]'" in done.stdout
+
+
+def test_a_rebuild_takes_no_vector_that_another_writer_has_just_made(
+    store: Connection, plain: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Note.create(name="a", text=None)
+    field: Any = Note._meta.fields["vector"]
+    prepared = field._prepared
+
+    def meanwhile(instance: Any, change: Any, made: Any) -> None:
+        if change.mode == "reindex":
+            note = Note.load(name="a")
+            note.text = "tea"
+            note.save()
+        prepared(instance, change, made)
+
+    monkeypatch.setattr(field, "_prepared", meanwhile)
+    Note.rebuild_indexes()
+    assert vectors(plain) == {"Note:a": unit("tea")}

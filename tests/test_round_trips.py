@@ -14,13 +14,17 @@ from stored import keyspace, stray_entries
 
 from popoto import (
     AccessTrackerMixin,
+    AutoKeyField,
     BM25Field,
     ConfidenceField,
     ContentField,
     CoOccurrenceField,
+    CyclicDecayField,
+    DecayingSortedField,
     EmbeddingField,
     ExistenceFilter,
     Field,
+    FloatField,
     FrequencySketch,
     IndexedField,
     KeyField,
@@ -30,6 +34,7 @@ from popoto import (
     PredictionLedgerMixin,
     RecallProposal,
     Relationship,
+    RetrievalQuality,
     SortedField,
     UniqueField,
     WriteFilterMixin,
@@ -38,6 +43,16 @@ from popoto import (
 )
 from popoto.configuration import configuration
 from popoto.embeddings.hashing import HashingProvider
+from popoto.recipes import SubconsciousMemory
+from popoto.recipes.policy_cache import (
+    PolicyEntry,
+    async_crystallize,
+    async_get_q_value,
+    async_update_q_value,
+    crystallize,
+    get_q_value,
+    update_q_value,
+)
 from popoto.storage import Connection, ask_all
 from popoto.storage.commands.keys import exists
 
@@ -101,7 +116,10 @@ def fact(**values: Any) -> Any:
 class Memory(AccessTrackerMixin, WriteFilterMixin, PredictionLedgerMixin, Model):
     name = KeyField()
     kind = IndexedField(default="k")
+    weight = FloatField(default=1.0)
     certainty = ConfidenceField(partition_by="kind")
+    fresh = DecayingSortedField(base_score_field="weight")
+    urgent = CyclicDecayField(cycles=[(60, 0.5)], pressure_rate=0.1)
 
     def compute_filter_score(self) -> float:
         return 0.8
@@ -580,6 +598,37 @@ MEMORY_TABLE: dict[str, tuple[Callable[[Connection], Any], Callable[[Any], Any],
         lambda it: RecallProposal.async_expire_stale(Memory, "p", ttl=-1),
         1,
     ),
+    "touch": (lambda store: memory(), lambda it: it.touch("fresh"), lambda it: it.async_touch("fresh"), 1),
+    "resolve_pressure": (
+        lambda store: memory(),
+        lambda it: it.resolve_pressure("urgent"),
+        lambda it: it.async_resolve_pressure("urgent"),
+        1,
+    ),
+    "strengthen_cycle": (
+        lambda store: memory(),
+        lambda it: it.strengthen_cycle("urgent"),
+        lambda it: it.async_strengthen_cycle("urgent"),
+        1,
+    ),
+    "weaken_cycle": (
+        lambda store: memory(),
+        lambda it: it.weaken_cycle("urgent"),
+        lambda it: it.async_weaken_cycle("urgent"),
+        1,
+    ),
+    "top_by_decay": (
+        lambda store: Memory.query.filter(kind="k").no_track(),
+        lambda it: assert_twenty(it.top_by_decay("fresh", n=100)),
+        lambda it: twenty(it.async_top_by_decay("fresh", n=100)),
+        1,
+    ),
+    "composite_score": (
+        lambda store: Memory.query.filter(kind="k").no_track(),
+        lambda it: assert_twenty(it.composite_score({"urgent": 1.0, "certainty": 0.5, "priority": 2}, limit=100)),
+        lambda it: twenty(it.async_composite_score({"urgent": 1.0, "certainty": 0.5, "priority": 2}, limit=100)),
+        1,
+    ),
     "one outcome on 20 rows": (
         lambda store: memories(),
         lambda it: ObservationProtocol.on_context_used(it, {row.pk: "acted" for row in it}, outcome_id="1"),
@@ -587,7 +636,71 @@ MEMORY_TABLE: dict[str, tuple[Callable[[Connection], Any], Callable[[Any], Any],
         1,
     ),
 }
-EVERY = TABLE | MEMORY_TABLE
+
+
+def recalled(store: Connection) -> Any:
+    """What recipes need, after each has sent its scripts."""
+    rows = [Thought.create(agent_id="a", content=f"The door is red {number}") for number in range(3)]
+    it = SubconsciousMemory(Thought, "a", {"sure": 1.0}, importance_field=None)
+    it.assembler.assemble({"topic": "door"}, agent_id="a", assess_quality=True)
+    it.extract_memories("Another door is red.")
+    crystallize([(f"{number}-0", TOLD) for number in range(6)])
+    entry = PolicyEntry.query.get(agent_id="a")
+    update_q_value(entry, 1.0)
+    get_q_value(entry)
+    return it, rows, entry
+
+
+TOLD = {"agent_id": "a", "state_fingerprint": "f", "action_type": "x", "success": "1"}
+RECIPE_TABLE: dict[str, tuple[Callable[[Connection], Any], Callable[[Any], Any], Callable[[Any], Any], int]] = {
+    # The filter of what exists, the rankings, reads.
+    "assemble": (
+        recalled,
+        lambda it: it[0].assembler.assemble({"topic": "door"}, agent_id="a"),
+        lambda it: it[0].assembler.async_assemble({"topic": "door"}, agent_id="a"),
+        3,
+    ),
+    # The same without reads, and the numbers that quality needs.
+    "assess": (
+        recalled,
+        lambda it: it[0].assembler.assess({"topic": "door"}, agent_id="a"),
+        lambda it: it[0].assembler.async_assess({"topic": "door"}, agent_id="a"),
+        3,
+    ),
+    "quality of records": (
+        recalled,
+        lambda it: RetrievalQuality.from_records(it[1], {"topic": "door"}, {"sure": 1.0}),
+        lambda it: RetrievalQuality.async_from_records(it[1], {"topic": "door"}, {"sure": 1.0}),
+        2,
+    ),
+    "extract memories": (
+        recalled,
+        lambda it: it[0].extract_memories("The roof is green. The floor is blue."),
+        lambda it: it[0].async_extract_memories("The roof is green. The floor is blue."),
+        1,
+    ),
+    # Evidence; then the policy and its value, each only where there is enough.
+    "evidence of a policy": (
+        recalled,
+        lambda it: crystallize([("1-0", {**TOLD, "action_type": "y"}), ("2-0", {**TOLD, "agent_id": "b"})]),
+        lambda it: async_crystallize([("1-0", {**TOLD, "action_type": "y"}), ("2-0", {**TOLD, "agent_id": "b"})]),
+        1,
+    ),
+    "crystallize": (
+        recalled,
+        lambda it: crystallize([(f"{number}-0", {**TOLD, "action_type": "y"}) for number in range(6)]),
+        lambda it: async_crystallize([(f"{number}-0", {**TOLD, "action_type": "y"}) for number in range(6)]),
+        3,
+    ),
+    "learning a value": (
+        recalled,
+        lambda it: update_q_value(it[2], 1.0),
+        lambda it: async_update_q_value(it[2], 1.0),
+        1,
+    ),
+    "a value": (recalled, lambda it: get_q_value(it[2]), lambda it: async_get_q_value(it[2]), 1),
+}
+EVERY = TABLE | MEMORY_TABLE | RECIPE_TABLE
 
 
 def assert_hundred(rows: list[Any]) -> None:
@@ -606,9 +719,20 @@ async def twenty(waiting: Any) -> None:
     assert_twenty(await waiting)
 
 
+class Thought(AccessTrackerMixin, Model):
+    thought_id = AutoKeyField()
+    agent_id = KeyField()
+    content = Field()
+    words = BM25Field(source="content")
+    known = ExistenceFilter(fingerprint_fn=lambda thought: thought.content)
+    sure = ConfidenceField()
+
+
 def stock(verb: str = "") -> None:
     """A hundred wines, or twenty memories, and every script known to the server."""
     pipe = connection().pipeline()
+    if verb in RECIPE_TABLE:
+        return
     if verb in MEMORY_TABLE:
         for number in range(20):
             Memory.create(pipeline=pipe, name=str(number))

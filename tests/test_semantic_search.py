@@ -12,6 +12,7 @@ from stored import keyspace
 
 from popoto import (
     AccessTrackerMixin,
+    ConfidenceField,
     EmbeddingField,
     Field,
     IndexedField,
@@ -271,3 +272,43 @@ def test_vectors_lie_in_their_layout(store: Connection, options: str) -> None:
         prefix = connection.layout.prefix("Fact").encode()
         assert {key[: len(prefix)] for key in keyspace(connection.native)} == {prefix}
     connection.close()
+
+
+class Belief(Model):
+    name = KeyField()
+    text = Field()
+    topic = IndexedField(default="x")
+    conf = ConfidenceField(initial_confidence=0.5)
+    vector = EmbeddingField(source="text")
+
+
+@pytest.fixture
+def beliefs(store: Connection) -> Any:
+    for name, text in (("a", "2 1 0 0"), ("b", "0 3 0 0"), ("c", "0 0 2 0"), ("d", "0 0 0 1")):
+        row = Belief.create(name=name, text=text, topic="y" if name == "b" else "x")
+        if name == "b":
+            ConfidenceField.update_confidence(row, "conf", signal=0.9)
+    return Belief.query
+
+
+def test_golden_values_of_1x_with_another_signal(beliefs: Any) -> None:
+    confidence = {row.name: ConfidenceField.get_confidence(row, "conf") for row in beliefs}
+    similar = {"a": 0.948683, "b": 0.707107, "c": 0.0, "d": 0.0}
+    wanted = {name: round(similar[name] + 0.5 * confidence[name], 6) for name in "abcd"}
+    got = found(beliefs, "1 1 0 0", indexes={"conf": 0.5})
+    assert (got["a"], got["c"], got) == (1.198683, 0.25, pytest.approx(wanted, abs=2e-6))
+    assert list(got)[2:] == ["c", "d"]
+
+
+def test_with_other_signals_every_argument_is_honoured_too(beliefs: Any) -> None:
+    near = {"indexes": {"conf": 0.5}}
+    assert list(found(beliefs.filter(topic="x"), "1 1 0 0", limit=2, **near)) == ["a", "c"]
+    assert list(found(beliefs, "1 1 0 0", min_score=0.3, **near)) == ["a", "b"]
+    assert found(beliefs, "1 1 0 0", limit=1, temperature=0.5, **near) == {"a": 2.397367}
+    assert list(found(beliefs, "1 1 0 0", limit=1, post_filter=lambda key, score: key != "Belief:a", **near)) == ["b"]
+    assert found(beliefs, "1 1 0 0", co_occurrence_boost={"Belief:d": 5.0}, limit=1, **near) == {"d": 5.25}
+    (hit,) = beliefs.semantic_search("1 1 0 0", limit=1, explain=True, **near)
+    assert {part.signal for part in hit.parts} >= {"conf", "similarity"}
+    assert beliefs.semantic_search("1 1 0 0", limit=0, **near) == []
+    with pytest.raises(QueryException, match="no signal 'nothing'"):
+        beliefs.semantic_search("1 1 0 0", indexes={"nothing": 1.0})

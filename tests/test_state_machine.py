@@ -349,6 +349,8 @@ class Machine(RuleBasedStateMachine):
         }
         self.plain.hset(place, mapping=stored)
         for index, member, score in entries(Row, place.encode(), self.plain.hgetall(place), spelled_by_1x):
+            if index.startswith(b"$Vals"):
+                continue  # 1.x lists no values.
             self.plain.sadd(index, member) if score is None else self.plain.zadd(index, {member: score})
         self.rows[key] = values
         self.old.add(place.encode())
@@ -436,8 +438,8 @@ def test_any_sequence_of_operations_agrees_with_a_dictionary(name: str, servers:
                     max_examples=EXAMPLES,
                     stateful_step_count=STEPS,
                     derandomize=not WANTED,
-                    # So many steps are run by hand, and their first failure is wanted before the shortest.
-                    phases=[Phase.generate] if WANTED else list(Phase),
+                    # The first failure is wanted at once: the shortest takes minutes to find.
+                    phases=[Phase.generate],
                     database=None,
                     deadline=None,
                     suppress_health_check=list(HealthCheck),

@@ -6,6 +6,7 @@ A curve is a function of x; add yours to `PLOTS`.
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +57,115 @@ def confidence(signals: Callable[[int], float], prior: float = 0.5) -> Callable[
     return at
 
 
+def wilson(failures: Callable[[int], int]) -> Callable[[float], float]:
+    """The lower end of Wilson's interval after x events."""
+
+    def at(x: float) -> float:
+        total = int(x)
+        if not total:
+            return 0.0
+        rate, square = (total - failures(total)) / total, 1.96**2
+        margin = 1.96 * math.sqrt(rate * (1 - rate) / total + square / (4 * total * total))
+        return (rate + square / (2 * total) - margin) / (1 + square / total)
+
+    return at
+
+
+def rewarded(alpha: float) -> Callable[[float], float]:
+    """Q after x rewards of 1, from nothing."""
+    return lambda count: 1 - (1 - alpha) ** count
+
+
+def feeling(familiar: float) -> Callable[[float], float]:
+    """The feeling of knowing a cue by how many of ten candidates there are, none of them weak."""
+    return lambda candidates: 0.4 * familiar + 0.4 * min(candidates, 10) / 10
+
+
+def adaptation(seed: int, best: float = 0.7) -> Callable[[float], float]:
+    """A weight by the number of calls, with windows of one call and a quality that is highest at one weight."""
+    chance, kept, course = random.Random(seed), 0.3, [0.3]
+    while len(course) <= 60:
+        moved = kept + chance.choice((-0.05, 0.05))
+        course += [kept, moved]
+        kept = moved if abs(moved - best) < abs(kept - best) - 1e-12 else kept
+    return lambda call: course[int(call)]
+
+
+def decay(rate: float, base: float = 1.0) -> Callable[[float], float]:
+    """What is left of a base after days."""
+    return lambda days: base * max(days, 0.01) ** -rate
+
+
+def cyclic(days: float) -> float:
+    """A row with a daily cycle of amplitude .3 and a pressure of .1 a day, resolved on the fourth."""
+    waited = days if days < 4 else days - 4
+    return decay(0.5)(days) + 0.3 * math.cos(2 * math.pi * days) + 0.1 * waited
+
+
 PLOTS = [
+    Plot(
+        "wilson.svg",
+        "events",
+        "lower bound of the rate of success",
+        1.0,
+        tuple(range(31)),
+        {
+            "all succeed": wilson(lambda total: 0),
+            "one in ten fails": wilson(lambda total: total // 10),
+            "one in four fails": wilson(lambda total: total // 4),
+            "where a policy begins": lambda events: 0.6,
+        },
+    ),
+    Plot(
+        "q_values.svg",
+        "rewards",
+        "Q",
+        1.0,
+        tuple(range(31)),
+        {f"alpha {alpha}": rewarded(alpha) for alpha in (0.05, 0.1, 0.5)},
+    ),
+    Plot(
+        "feeling_of_knowing.svg",
+        "candidates, of ten that are wanted",
+        "component score",
+        1.0,
+        tuple(range(16)),
+        {
+            "the cue is known": feeling(1.0),
+            "nothing can tell": feeling(0.5),
+            "the cue is not known": feeling(0.0),
+        },
+        names_above=True,
+    ),
+    Plot(
+        "adaptation.svg",
+        "calls",
+        "weight of certainty",
+        1.0,
+        tuple(range(61)),
+        {f"seed {seed}": adaptation(seed) for seed in (1, 2, 3)},
+    ),
+    Plot(
+        "decay.svg",
+        "days",
+        "score",
+        3.0,
+        tuple(step / 20 for step in range(4, 601)),
+        {
+            "rate .1": decay(0.1),
+            "rate .5": decay(0.5),
+            "rate 1": decay(1.0),
+            "rate .5, base 6": decay(0.5, 6.0),
+        },
+    ),
+    Plot(
+        "cycles.svg",
+        "days",
+        "score",
+        2.0,
+        tuple(step / 50 for step in range(25, 401)),
+        {"decay alone": decay(0.5), "a daily cycle, and pressure that is resolved on day 4": cyclic},
+    ),
     Plot(
         "confidence.svg",
         "signals",

@@ -69,10 +69,13 @@ class Asking(Generic[M]):
         except Wide:
             return await work(self._planned(await related.resolved(self._wanted)))
 
-    def _planned(self, wanted: Wanted | None = None) -> Plan:
-        meta = self._model._meta
-        if meta.abstract:
+    def _refuse_abstract(self) -> None:
+        if self._model._meta.abstract:
             raise QueryException(f"{self._model.__name__} is abstract and has no rows: query its subclasses")
+
+    def _planned(self, wanted: Wanted | None = None) -> Plan:
+        self._refuse_abstract()
+        meta = self._model._meta
         wanted = wanted or self._wanted
         if wanted.order is None and meta.order_by is not None:
             wanted = replace(wanted, order=parse.order(meta, meta.order_by))
@@ -132,6 +135,7 @@ class Asking(Generic[M]):
         return (self.filter(**kwargs) if kwargs else self)._counted()
 
     async def _counted(self) -> int:
+        self._refuse_abstract()
         if not self._wanted.where.branches:
             total = await class_size(self._model)
         else:

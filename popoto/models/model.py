@@ -43,6 +43,12 @@ class Model(Many, Upkeep, Decaying, AsDictionary, metaclass=ModelBase):
     _expire_at: datetime | None = None
     _redis_key: str | None
     _raw: dict[str, bytes]
+    # What queries note on the rows that they find; a row that was not found so lacks it.
+    _geo_distance: Any
+    _geo_distance_unit: str
+    _bm25_score: float
+    _fused_score: float
+    _rrf_score: float
     query: ClassVar[QueryAccess] = QueryAccess()
     objects: ClassVar[QueryAccess] = QueryAccess()
 

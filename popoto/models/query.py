@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from popoto.exceptions import QueryException
 from popoto.fields.expressions import Q
@@ -107,9 +107,13 @@ class Query(Asking[M], Arrangement, Ranked, Searched, Semantic):
         """
         return self._model._run(self._getting(db_key, redis_key, kwargs))  # type: ignore[no-any-return]
 
-    def get_many(self, redis_keys: Iterable[str | bytes], skip_none: bool = False) -> list[M | None]:
+    @overload
+    def get_many(self, redis_keys: Iterable[str | bytes], skip_none: Literal[True]) -> list[M]: ...
+    @overload
+    def get_many(self, redis_keys: Iterable[str | bytes], skip_none: bool = False) -> list[M | None]: ...
+    def get_many(self, redis_keys: Iterable[str | bytes], skip_none: bool = False) -> Any:
         """The rows with these keys, in their order, None for one that is missing, unless it is to be skipped."""
-        return self._model._run(self._by_keys(redis_keys, skip_none))  # type: ignore[no-any-return]
+        return self._model._run(self._by_keys(redis_keys, skip_none))
 
     def count(self, **kwargs: Any) -> int:
         """How many rows there are; nothing is loaded where the indexes tell. A limit bounds it."""
@@ -210,9 +214,13 @@ class Query(Asking[M], Arrangement, Ranked, Searched, Semantic):
         """`get` for asyncio."""
         return await self._model._arun(self._getting(db_key, redis_key, kwargs))  # type: ignore[no-any-return]
 
-    async def async_get_many(self, redis_keys: Iterable[str | bytes], skip_none: bool = False) -> list[M | None]:
+    @overload
+    async def async_get_many(self, redis_keys: Iterable[str | bytes], skip_none: Literal[True]) -> list[M]: ...
+    @overload
+    async def async_get_many(self, redis_keys: Iterable[str | bytes], skip_none: bool = False) -> list[M | None]: ...
+    async def async_get_many(self, redis_keys: Iterable[str | bytes], skip_none: bool = False) -> Any:
         """`get_many` for asyncio."""
-        return await self._model._arun(self._by_keys(redis_keys, skip_none))  # type: ignore[no-any-return]
+        return await self._model._arun(self._by_keys(redis_keys, skip_none))
 
     async def async_count(self, **kwargs: Any) -> int:
         """`count` for asyncio."""

@@ -195,10 +195,9 @@ class Searched:
         found = fusion.fused(rankings, asked.method, asked.k, asked.weights)
         rows: dict[str, Any] = {}
         if asked.neighbours is not None or asked.group_by is not None:
-            rows = {key: row for key, row in (await self._loaded(list(found))).items() if satisfies(row, wanted.where)}
+            rows = await self._allowed(list(found))
             found = {key: one for key, one in found.items() if key in rows}
-            await _mixed(meta, asked, found, rows, prefix)
-        order = sorted(found, key=lambda key: (-found[key].score, key_bytes(key)))
+        order = await blended(model, found, rows, asked.neighbours, asked.group_by)
         most = self._most(asked.limit)
         hits: list[Hit] = []
         start = 0
@@ -220,6 +219,11 @@ class Searched:
         await creating.prefetch(model, answer, self._wanted.prefetch)
         await self._noted(answer)
         return hits if explain else answer
+
+    async def _allowed(self, keys: list[str]) -> dict[str, Any]:
+        """Those of some rows that the query's conditions allow, by key."""
+        where = (await related.resolved(self._wanted)).where
+        return {key: row for key, row in (await self._loaded(keys)).items() if satisfies(row, where)}
 
     async def _loaded(self, keys: list[str]) -> dict[str, Any]:
         rows = await by_keys(self._model, keys, skip_none=False)
@@ -245,15 +249,40 @@ def _key_of(model: Any, prefix: str, item: Any) -> str:
     return text[len(prefix) :] if prefix and text.startswith(prefix) else text
 
 
+async def blended(
+    model: Any,
+    found: Mapping[str, fusion.Fused],
+    rows: Mapping[str, Any],
+    neighbours: str | tuple[str, float] | None,
+    group_by: str | tuple[str, float] | None,
+) -> list[str]:
+    """Keys of scored rows, best first, ties by key, after what neighbours and groups have was mixed in.
+
+    Args:
+        rows: the rows by key; needed where something is mixed in.
+        neighbours, group_by: as `fuse` takes them.
+    """
+    beside, together = _shared("neighbours", neighbours, NEIGHBOURS), _shared("group_by", group_by, GROUP)
+    if beside is not None or together is not None:
+        meta = model._meta
+        await _mixed(meta, beside, together, found, rows, meta.keyspace(await layout()).prefix)
+    return sorted(found, key=lambda key: (-found[key].score, key_bytes(key)))
+
+
 async def _mixed(
-    meta: Any, asked: Fusing, found: Mapping[str, fusion.Fused], rows: Mapping[str, Any], prefix: str
+    meta: Any,
+    neighbours: tuple[str, float] | None,
+    group_by: tuple[str, float] | None,
+    found: Mapping[str, fusion.Fused],
+    rows: Mapping[str, Any],
+    prefix: str,
 ) -> None:
     """Mix in what neighbours and groups have."""
     groups: dict[str, Any] = {}
-    if asked.group_by is not None:
-        groups = {key: part(meta.fields[_field(meta, asked.group_by[0])].compared(row)) for key, row in rows.items()}
-    if asked.neighbours is not None:
-        name, share = asked.neighbours
+    if group_by is not None:
+        groups = {key: part(meta.fields[_field(meta, group_by[0])].compared(row)) for key, row in rows.items()}
+    if neighbours is not None:
+        name, share = neighbours
         index = meta.fields[_field(meta, name)].index
         if index is None or index.kind != "Z":
             raise QueryException(
@@ -271,8 +300,8 @@ async def _mixed(
                 if rank is not None:
                     ranks[key] = ((orders[key], groups.get(key)), rank)
         fusion.mix_neighbours(found, ranks, share)
-    if asked.group_by is not None:
-        fusion.mix_groups(found, groups, asked.group_by[1])
+    if group_by is not None:
+        fusion.mix_groups(found, groups, group_by[1])
 
 
 def _field(meta: Any, name: str) -> str:

@@ -42,7 +42,18 @@ class Semantic:
 
         def _planned(self, wanted: Wanted | None = None) -> Plan: ...
         async def _answered(self, rows: list[Any]) -> list[Any]: ...
-        def _composing(self, *words: Any) -> Op[list[Any]]: ...
+        def _composing(
+            self,
+            indexes: Mapping[str, float],
+            limit: int,
+            aggregate: str,
+            min_score: float | None,
+            post_filter: PostFilter | None,
+            temperature: float,
+            now: float | None,
+            explain: bool,
+            boosts: Mapping[str, Boost | None],
+        ) -> Op[list[Any]]: ...
 
     def semantic_search(
         self,

@@ -21,10 +21,12 @@ class Ranking:
     Attributes:
         name: its keyword.
         scores: each row's score by its key, in the list's order.
+        least: what a row that is not in the list would score; None where nobody can tell.
     """
 
     name: str
     scores: dict[str, float] = field(default_factory=dict)
+    least: float | None = None
 
 
 @dataclass(slots=True)
@@ -95,6 +97,7 @@ def fused(rankings: Sequence[Ranking], method: Method, k: float, weights: Mappin
     for one in rankings:
         scores = one.scores
         low, high = (min(scores.values()), max(scores.values())) if scores else (0.0, 0.0)
+        low = low if one.least is None else min(low, one.least)
         for rank, (key, score) in enumerate(scores.items(), 1):
             if method == "rrf":
                 weight = weights[one.name]

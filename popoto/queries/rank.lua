@@ -167,20 +167,9 @@ local function judge_all(members)
   end
 end
 
-local function few_candidates()
-  if not has_sources(root) then
-    return nil
-  end
-  local walks, size = driver(root)
-  local orders, spent = 0, 0
-  for _, signal in ipairs(signals) do
-    orders = orders + #signal.orders
-  end
-  -- A walk sees about so many rows for each that it finds, and of these only a share satisfies the filter.
-  local depth = most * (orders > 1 and 32 or 1)
-  if size > MANY or (size > few and size * size > depth * rows_of_all) then
-    return nil
-  end
+-- The members of the sources; nil where they are too many to look at all of them.
+local function candidates(walks)
+  local spent = 0
   local members, walking = {}, new_walk(walks, '', CHUNK)
   while walking.number <= #walks do
     local some, cost = next_chunk(walking)
@@ -228,18 +217,25 @@ local function ties_lose(worst)
     return #signals[1].keys == 1 and order.down
       and not comes_before({score = worst.score, moment = order.frontier, key = order.last_key or ''}, worst)
   end
+  local any, all, covered = false, true, false
   for _, signal in ipairs(signals) do
-    local part, edge = signal.bound(), signal.edge()
+    local part = signal.bound()
+    -- Where the weight is 0, all add the same, wherever they come in the order.
+    local edge = signal.weight ~= 0 and signal.edge()
     local loses = edge and worst.key <= edge
-    if aggregate == 'SUM' or (aggregate == 'MIN' and signal.covers and part == worst.score) then
-      if part and loses and (part > 0 or aggregate == 'MIN') then
-        return true
-      end
-    elseif part and part >= worst.score and not loses then
-      return false
+    if aggregate == 'SUM' then
+      any = any or (part and part > 0 and loses)
+    elseif aggregate == 'MIN' and signal.covers then
+      covered = true
+      any = any or (part and part == worst.score and loses)
+    elseif part and part >= worst.score then
+      all = all and loses
     end
   end
-  return aggregate ~= 'SUM'
+  if aggregate == 'SUM' or covered then
+    return any
+  end
+  return all
 end
 
 local function settled()
@@ -296,7 +292,7 @@ local function next_order()
   return chosen
 end
 
-local function walk()
+local function walk(patience)
   local number = 0
   local words = {}
   for word in string.gmatch(cursors, '%S+') do
@@ -307,14 +303,14 @@ local function walk()
       number = number + 1
       if words[number] then
         resume(order, words[number])
-      else
+      elseif not order.frontier and not order.ended then
         local members, scores = next_members(order)
         judge(members, order, scores)
       end
     end
   end
   while not settled() do
-    if looked >= budget then
+    if looked >= patience then
       return false
     end
     local order = next_order()
@@ -330,14 +326,19 @@ local function walk()
   return true
 end
 
-local done, candidates = true, few_candidates()
-if candidates then
-  judge_all(candidates)
-else
-  if cursors == '' then
-    judge_all(boosted)
-  end
-  done = walk()
+-- Few candidates are all looked at; of more, when as many rows were met on the way to the best in vain.
+local walks, size = {}, math.huge
+if has_sources(root) then
+  walks, size = driver(root)
+end
+if cursors == '' then
+  judge_all(boosted)
+end
+local done = size > few and walk(size <= MANY and math.min(size, budget) or budget)
+if not done and size <= MANY then
+  local members = candidates(walks)
+  judge_all(members or {})
+  done = members or walk(budget)
 end
 
 local onward = {}

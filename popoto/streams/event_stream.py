@@ -60,7 +60,9 @@ class EventStreamMixin:
     def _value(self, name: str) -> Any:
         if name not in self._meta.fields:
             raise ModelException(f"{self._meta.model_name} has no field {name!r} for its stream{self._meta.near(name)}")
-        return getattr(self, name)
+        field = self._meta.fields[name]
+        # What lies elsewhere does not travel with an event either: its digest does.
+        return field.compared(self) if field.elsewhere else getattr(self, name)
 
     def _extra_commands(self, key: str, prefix: str, names: Sequence[str]) -> Sequence[Extra]:
         inherited: Sequence[Extra] = super()._extra_commands(key, prefix, names)  # type: ignore[misc]

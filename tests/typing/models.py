@@ -22,6 +22,18 @@ class Restaurant(popoto.Model):
     slug = popoto.UniqueField(type=str)
 
 
+class Memory(
+    popoto.AccessTrackerMixin,
+    popoto.PredictionLedgerMixin,
+    popoto.WriteFilterMixin,
+    popoto.EventStreamMixin,
+    popoto.Model,
+):
+    """Every mixin stands before Model."""
+
+    name = popoto.KeyField()
+
+
 def types_of_attributes(restaurant: Restaurant) -> None:
     """Values have their fields' types."""
     assert_type(restaurant.name, str)
@@ -41,6 +53,8 @@ def types_of_queries() -> None:
     assert_type(Restaurant.query.filter(name="x").first(), Restaurant | None)
     assert_type(Restaurant.query.filter(name="x")[0], Restaurant)
     assert_type(Restaurant.load("Restaurant:x"), Restaurant | None)
+    assert_type(Restaurant.query.get_many(["Restaurant:x"]), list[Restaurant | None])
+    assert_type(Restaurant.query.get_many(["Restaurant:x"], skip_none=True), list[Restaurant])
 
 
 async def types_of_async_queries() -> None:

@@ -41,6 +41,8 @@ class BM25Field(ValuelessField):
         ModelException: for a source that is no field of the model, or another bad option.
     """
 
+    offers = "words"
+
     def __init__(
         self,
         source: str | None = None,

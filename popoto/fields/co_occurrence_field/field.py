@@ -37,6 +37,8 @@ class CoOccurrenceField(Field[str]):
         ModelException: for an option out of range.
     """
 
+    offers = "associations"
+
     def __init__(
         self, *, symmetric: bool = True, max_edges: int = 500, decay_factor: float | None = None, **options: Any
     ) -> None:

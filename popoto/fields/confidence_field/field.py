@@ -35,6 +35,7 @@ class ConfidenceField(Field[float]):
     """
 
     types = (float,)
+    offers = "confidence"
     summed = False
 
     def __init__(

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from popoto import clock
 from popoto.exceptions import ModelException
 from popoto.fields.content_field.contents import Stored, folder_name
+from popoto.fields.rows import MOST_ROWS, row_keys
 from popoto.storage import ask, ask_all, effect, layout
 from popoto.storage.commands.hashes import hmget
-from popoto.storage.commands.keys import scan, type_of
 from popoto.storage.commands.sets import sscan
 from popoto.stores import AbstractContentStore
 
 if TYPE_CHECKING:
     from popoto.fields.content_field.field import ContentField
-
-_PAGE: Final = 500
 
 
 async def collect(model: Any, fields: Sequence[ContentField], grace_seconds: float) -> int:
@@ -31,7 +29,7 @@ async def collect(model: Any, fields: Sequence[ContentField], grace_seconds: flo
         await effect(partial(store.sweep, folder, before))
         left: set[str] = await effect(partial(_old, store, folder, before))
         # A row that is renamed during one walk is met in the other.
-        for walk in (_all_keys, _class_keys) if left else ():
+        for walk in (row_keys, _class_keys) if left else ():
             async for keys in walk(model):
                 left -= await _held(keys, fields)
         if left:
@@ -75,24 +73,11 @@ async def _held(keys: Sequence[bytes], fields: Sequence[ContentField]) -> set[st
     return held
 
 
-async def _all_keys(model: Any) -> AsyncIterator[list[bytes]]:
-    """The keys of all rows, also of those that the class set has lost."""
-    prefix = (model._meta.keyspace(await layout()).prefix + f"{model._meta.model_name}:").encode()
-    pattern = b"".join(b"\\" + bytes([one]) if one in b"*?[]\\^" else bytes([one]) for one in prefix) + b"*"
-    cursor = 0
-    while True:
-        cursor, keys = await ask(scan(cursor, match=pattern, count=_PAGE))
-        kinds = await ask_all([type_of(key) for key in keys])
-        yield [key for key, kind in zip(keys, kinds, strict=True) if kind == b"hash"]
-        if cursor == 0:
-            return
-
-
 async def _class_keys(model: Any) -> AsyncIterator[list[bytes]]:
     class_set = model._meta.keyspace(await layout()).class_set
     cursor = 0
     while True:
-        cursor, keys = await ask(sscan(class_set, cursor, count=_PAGE))
+        cursor, keys = await ask(sscan(class_set, cursor, count=MOST_ROWS))
         yield list(keys)
         if cursor == 0:
             return

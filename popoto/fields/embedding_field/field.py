@@ -11,8 +11,9 @@ from popoto.embeddings import AbstractEmbeddingProvider
 from popoto.exceptions import EmbeddingError, ModelException, QueryException
 from popoto.fields.companions import Companion
 from popoto.fields.embedding_field import remaking
-from popoto.fields.embedding_field.vectors import DIGEST_BYTES, FRAGMENT, Made, Vectors, prefix_of, text_digest
+from popoto.fields.embedding_field.vectors import DIGEST_BYTES, FRAGMENT, Made, Vectors, text_digest
 from popoto.fields.field import Field
+from popoto.fields.rows import prefix_of
 from popoto.keys import field_tag
 from popoto.storage import Connection, connection, shared
 from popoto.storage.plans import Op
@@ -43,6 +44,7 @@ class EmbeddingField(Field[int]):
 
     types = (int,)
     prepares = True
+    offers = "meaning"
 
     def __init__(
         self,
@@ -148,12 +150,12 @@ class EmbeddingField(Field[int]):
             text = source.text_of(instance)
         else:
             text = await shared(self._texts, (source, instance))
+        if change.mode == "reindex":
+            # What another writer changes meanwhile, that one embeds.
+            change.expected[source.name] = instance._raw.get(source.name)
         provider = self.provider
         made: Made | None = None
         if text.strip() and provider is not None:
-            if change.mode == "reindex":
-                # What another writer changes meanwhile, that one embeds.
-                change.expected[source.name] = instance._raw.get(source.name)
             made = await self._made(model, change, provider, text)
             if made is None:
                 return

@@ -12,16 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 from popoto.configuration import configuration
 from popoto.exceptions import EmbeddingError, ModelException
 from popoto.fields.companions import Action
-from popoto.fields.embedding_field.vectors import (
-    MOST_ROWS,
-    Made,
-    Vectors,
-    loaded,
-    note,
-    prefix_of,
-    row_keys,
-    text_digest,
-)
+from popoto.fields.embedding_field.vectors import MOST_ROWS, Made, Vectors, note, text_digest
+from popoto.fields.rows import loaded, prefix_of, row_keys
 from popoto.storage import effect, together
 
 if TYPE_CHECKING:
@@ -139,6 +131,9 @@ async def imported(model: Any, field: EmbeddingField, folder: Any) -> int:
     home = configuration.content_folder if folder is None else Path(folder).expanduser()
     files = await effect(partial(_files, home / ".embeddings" / model.__name__))
     prefix = await prefix_of(model)
+    seen = await field.vectors(model._meta.model_name).changes(prefix, (b"", 0), whole=False)
+    if seen.epoch and seen[4:7] != (provider.name, provider.model, provider.dimensions):
+        raise field.mismatch(model, f"{seen.provider} {seen.model} of {seen.dim} dimensions")
     taken = 0
     for start in range(0, len(files), MOST_ROWS):
         some = {f"{prefix}{key}".encode(): path for key, path in files[start : start + MOST_ROWS]}

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
 from popoto.embeddings import AbstractEmbeddingProvider
 from popoto.fields.companions import Fragment, Store
-from popoto.storage import Call, Script, ask, ask_all, layout
+from popoto.storage import Call, Script, ask, ask_all
 from popoto.storage.commands.hashes import hdel, hmget, hset
-from popoto.storage.commands.keys import delete, scan, type_of
+from popoto.storage.commands.keys import delete
 from popoto.storage.commands.sorted_sets import zadd, zrem
 from popoto.storage.steps import Arg
 
@@ -138,34 +138,3 @@ async def note(keys: Sequence[bytes], field: str, raw: bytes) -> None:
     """Note in rows how many dimensions their vectors have."""
     for start in range(0, len(keys), MOST_ROWS):
         await ask(Call(_NOTE, keys[start : start + MOST_ROWS], [field, raw]))
-
-
-async def prefix_of(model: Any) -> str:
-    """What stands before every key of a model."""
-    prefix: str = model._meta.keyspace(await layout()).prefix
-    return prefix
-
-
-async def loaded(model: Any, keys: Sequence[bytes]) -> dict[bytes, Any]:
-    """The rows with these keys that are stored."""
-    meta = model._meta
-    prefix = (await prefix_of(model)).encode()
-    replies = await ask_all([hmget(key, *meta.name_bytes) for key in keys])
-    return {
-        key: model._from_row(key[len(prefix) :].decode("utf-8", "surrogateescape"), meta.field_names, values)
-        for key, values in zip(keys, replies, strict=True)
-        if any(value is not None for value in values)
-    }
-
-
-async def row_keys(model: Any) -> AsyncIterator[list[bytes]]:
-    """The keys of all rows, also of those that the class set has lost; one that comes twice is met twice."""
-    begin = f"{await prefix_of(model)}{model._meta.model_name}:".encode()
-    pattern = b"".join(b"\\" + bytes([one]) if one in b"*?[]\\^" else bytes([one]) for one in begin) + b"*"
-    cursor = 0
-    while True:
-        cursor, keys = await ask(scan(cursor, match=pattern, count=MOST_ROWS))
-        kinds = await ask_all([type_of(key) for key in keys])
-        yield [key for key, kind in zip(keys, kinds, strict=True) if kind == b"hash"]
-        if cursor == 0:
-            return

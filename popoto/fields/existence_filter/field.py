@@ -33,6 +33,8 @@ class ExistenceFilter(ValuelessField):
         ModelException: for an option out of its range.
     """
 
+    offers = "existence"
+
     def __init__(
         self,
         error_rate: float = 0.01,

@@ -79,6 +79,9 @@ class Field(Hooks, Work, Generic[T]):
     """From which score on, by its size, values that differ may share one."""
     summed: bool = True
     """Whether a number may be added to the stored value; a field whose value is moved otherwise says no."""
+    offers: str = ""
+    """What the field offers to a memory, so that recipes find it: `words` and `meaning` rank by a question,
+    `associations` lead on, `confidence` tells how sure one may be, `existence` what is not stored; "" for neither."""
     nothing: ClassVar[Any] = None
     """The value that None stands for."""
 
