@@ -199,6 +199,15 @@ def test_its_key_is_free_again_and_the_new_row_keeps_its_entries(store: Any, pla
     assert Guest.check_indexes()["total"] == 0
 
 
+def test_values_that_the_new_row_has_too_stay_in_their_lists(store: Any, plain: Any):
+    guests("a", "b")
+    expire(plain, "a")
+    guests("a")
+    assert plain.zrange("$Vals:Guest:code", 0, -1) == [b"a", b"b"]
+    assert stray_entries(plain, Guest) == []
+    assert [row.name for row in Guest.query.filter(code__startswith="a")] == ["a"]
+
+
 def test_a_real_expiry(store: Any, plain: Any):
     row = guests("a")[0]
     plain.pexpire(row.pk, 1)

@@ -3,7 +3,8 @@
 -- a roster: a hash that counts, for the fields that have lists, the rows whose values were entered there. A list is
 -- believed while that is the number of rows in the class set: not beside rows that another program has added or removed.
 --
--- unlisted_value(index, key)   the text of a set's value when the list lacks it; nil when nothing is to be listed
+-- unlisted_value(index, key, anew)   the text of a set's value when the list lacks it, or may lack it soon; nil when
+--                              nothing is to be listed
 -- listed_set(index, key)       an entry of the expiry ledger's receipts: the list and the set
 -- unlist_value(list, key)      takes the value of a set out of its list when the set is empty
 -- set_of(entry)                the list and the set of such an entry
@@ -17,13 +18,13 @@ local function list_text(key)
   return text and text_part(text) == part and text or nil
 end
 
-local function unlisted_value(index, key)
+local function unlisted_value(index, key, anew)
   if index.list == '' then
     return nil
   end
   local part = string.sub(key, #index.base + 2)
   local text = part ~= 'None' and part_text(part)
-  if text and not redis.call('ZSCORE', index.list, text) then
+  if text and (anew or not redis.call('ZSCORE', index.list, text)) then
     return text
   end
 end

@@ -176,6 +176,9 @@ local function save_row(first_key, last_key)
   end
 
   local additions, removals = {}, {}
+  local known = redis.call('SISMEMBER', class_set, row_key) == 1
+  -- A row that had this key and has expired leaves its entries to nobody: values that it alone had are unlisted.
+  local succeeds = (not present or former_key) and (known or is_ledgered(ledger, receipts))
 
   local function plan_removal(index, key, kept)
     if key and (former_key or key ~= kept) then
@@ -255,7 +258,7 @@ local function save_row(first_key, last_key)
       elseif key then
         redis.call('SISMEMBER', key, row_key)
         additions[#additions + 1] = {'SADD', key, row_key}
-        local value = unlisted_value(index, key)
+        local value = unlisted_value(index, key, succeeds)
         if value then
           additions[#additions + 1] = {'ZADD', index.list, 0, value}
         end
@@ -299,7 +302,6 @@ local function save_row(first_key, last_key)
       end
     end
   end
-  local known = redis.call('SISMEMBER', class_set, row_key) == 1
   local event = {
     op = reindexing and 'reindex' or present and 'update' or 'create', key = row_key, former = former_key,
     present = present, before = before, after = after, changed = changed, now = now,
@@ -321,8 +323,7 @@ local function save_row(first_key, last_key)
     end
   end
   local created = write_hash(source, pairs_given)
-  if (not present or former_key) and (known or is_ledgered(ledger, receipts)) then
-    -- A row that had this key and has expired leaves its entries to nobody.
+  if succeeds then
     release(receipts, class_set, row_key)
     known = false
   end
