@@ -79,11 +79,8 @@ class Ranked:
     raws: tuple[float | None, ...] = ()
     values: Sequence[bytes | None] | None = None
 
-    def comes_before(self, other: Ranked, by_moment: bool) -> bool:
-        """Whether the row is ranked higher."""
-        return self._place(by_moment) < other._place(by_moment)
-
-    def _place(self, by_moment: bool) -> tuple[float, float, bytes]:
+    def place(self, by_moment: bool) -> tuple[float, float, bytes]:
+        """What the row is sorted by, the best first."""
         key, _, moment = self.words
         return -self.score, -float(moment) if by_moment else 0.0, key
 
@@ -218,7 +215,7 @@ class Search:
             if page.cursor == WIDE:
                 raise Wide
             merged = {**found, **{hit.key: hit for hit in self._hits(page)}}
-            ordered = sorted(merged.values(), key=lambda hit: hit._place(self.ranking.by_moment))
+            ordered = sorted(merged.values(), key=lambda hit: hit.place(self.ranking.by_moment))
             found = {hit.key: hit for hit in ordered[:most]}
             cursor = page.cursor
             if not cursor:
