@@ -30,7 +30,7 @@ def cluster(servers: Servers) -> list[int]:
         node.execute_command("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
     for node in nodes[1:]:
         node.execute_command("CLUSTER", "MEET", "127.0.0.1", ports[0])
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not all(_knows_all(node) for node in nodes):
         assert time.monotonic() < deadline, "the nodes of the cluster did not find each other"
         time.sleep(0.05)

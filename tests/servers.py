@@ -17,7 +17,7 @@ from pathlib import Path
 from popoto.exceptions import BackendError
 from popoto_embedded.binary import find_binary
 
-START_SECONDS = 10
+START_SECONDS = 60
 
 
 class Missing(Exception):

@@ -324,7 +324,7 @@ def test_forked_children_have_connections_of_their_own(server: Connection):
     mine = [Here.query.get(k="parent") for _ in range(50)]
     for child in children:
         child.join(30)
-    assert [replies.get(timeout=5) for _ in children] == [""] * 4
+    assert [replies.get(timeout=60) for _ in children] == [""] * 4
     assert all(row is not None and row.text == "p" for row in mine)
     assert Here.query.count() == 81
     assert os.getpid() > 0

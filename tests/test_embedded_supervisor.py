@@ -27,6 +27,9 @@ from popoto_embedded.supervisor import EmbeddedError, Server, Settings, ensure_r
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the embedded server doesn't run on Windows")
 
+# For what must come: a busy disk can hold up a server's start and its writes for seconds.
+PATIENCE_SECONDS = 60
+
 # What every program below starts with: it opens the server and keeps one connection.
 OPENING = """
 import os, signal, socket, sys
@@ -158,7 +161,7 @@ class Program:
         self.process.stdin.close()
         # Not communicate(), which passes over what `hear` has read ahead.
         lines = self.process.stdout.read().splitlines()
-        self.process.wait(timeout=10)
+        self.process.wait(timeout=PATIENCE_SECONDS)
         return lines
 
 
@@ -214,7 +217,7 @@ def alive(pid: int) -> bool:
 
 
 def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.002)
@@ -259,7 +262,7 @@ def test_killed_server_loses_no_acknowledged_write(directory, start):
     listener.start()
 
     def wait_for(killed: int, lines: int) -> None:
-        until(lambda: heard.count("unsure") == killed and len(heard) >= lines)
+        until(lambda: heard.count("unsure") >= killed and len(heard) >= lines)
 
     for killed in range(5):
         wait_for(killed, len(heard) + 100)
@@ -377,7 +380,7 @@ def test_child_of_a_fork_that_closes_does_not_stop_the_server_under_its_parent(d
 
 def test_parent_of_a_fork_that_closes_does_not_stop_the_server_under_its_child(directory, start):
     program = start(PARENT_FIRST, directory)
-    program.process.wait(timeout=10)
+    program.process.wait(timeout=PATIENCE_SECONDS)
     program.tell("PING")
     assert program.hear() == "+PONG"
     assert program.rest() == []

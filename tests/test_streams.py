@@ -273,15 +273,15 @@ def test_a_deleted_stream_and_its_group_are_made_anew(store: Connection, plain: 
 
 def test_d50_waiting_longer_than_the_socket_timeout_is_no_error(server: Connection, plain: Any) -> None:
     # D50: with block_ms equal to the timeout an idle consumer failed.
-    with popoto.using(f"{server.url.raw}?timeout=0.2"):
+    with popoto.using(f"{server.url.raw}?timeout=0.5"):
         before = time.monotonic()
-        assert consumer(print, block_ms=500).process_batch_sync() == 0
-        assert 0.5 <= time.monotonic() - before < 3
+        assert consumer(print, block_ms=1000).process_batch_sync() == 0
+        assert 1 <= time.monotonic() - before < 20
 
 
 def test_a_waiting_consumer_holds_up_no_one(server: Connection) -> None:
     async def work() -> float:
-        waiting = asyncio.create_task(consumer(print, block_ms=3000).process_batch())
+        waiting = asyncio.create_task(consumer(print, block_ms=20_000).process_batch())
         await asyncio.sleep(0.05)
         before = time.monotonic()
         await Order.async_create(name="a")
@@ -289,7 +289,7 @@ def test_a_waiting_consumer_holds_up_no_one(server: Connection) -> None:
         assert await waiting == 1
         return took
 
-    assert asyncio.run(work()) < 1
+    assert asyncio.run(work()) < 10
 
 
 def test_run_goes_on_after_errors_until_it_is_stopped(

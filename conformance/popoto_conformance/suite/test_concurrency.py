@@ -221,7 +221,7 @@ def test_one_of_many_claimants_wins(connect: Callable[..., Connection], k: Keys,
     def work(index: int) -> None:
         for turn in range(rounds):
             claim = k(b"claim%d" % turn)
-            barrier.wait(timeout=20)
+            barrier.wait(timeout=60)
             txn = Txn([hset(claim, {"owner": str(index)})], [Guard("absent", claim)])
             (reply,) = connections[index].run(ask_all([txn]))
             assert isinstance(reply, Applied | Refused), reply
@@ -248,7 +248,7 @@ def spawned(store: Store, jobs: list[dict[str, str]]) -> list[list[int]]:
         process.stdin = None
     results = []
     for process in processes:
-        output, errors = process.communicate(timeout=60)
+        output, errors = process.communicate(timeout=110)
         assert process.returncode == 0, errors[-2000:]
         results.append(json.loads(output))
     return results

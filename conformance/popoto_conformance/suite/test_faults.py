@@ -65,12 +65,12 @@ def exchanged(proxy: Proxy, driver: Driver, connection: Connection, plan: Op[Any
 
 
 def test_a_batch_of_fifty_is_one_exchange(proxy: Proxy, proxied: Connection, driver: Driver, k: Keys) -> None:
-    proxy.delay = 0.03
+    proxy.delay = 0.1
     begun = time.monotonic()
     batch = [step for n in range(25) for step in (set_(k(b"%d" % n), n), get(k(b"%d" % n)))]
     _, turns, commands = exchanged(proxy, driver, proxied, ask_all(batch))
     exactly([turns, commands], [1, 50])
-    assert time.monotonic() - begun < 0.5
+    assert time.monotonic() - begun < 2.5
 
 
 def test_fifty_plans_together_are_one_exchange(proxy: Proxy, proxied: Connection, driver: Driver, k: Keys) -> None:
@@ -176,7 +176,7 @@ def _cut_everywhere(
         with pytest.raises(OutcomeUnknown):
             driver.run(proxied, ask_all([_moved(k, b"%03d" % turn, guards)]))
         # A request that was passed on whole may run a little later than its connection ends.
-        deadline = time.monotonic() + (1 if count == size else 0)
+        deadline = time.monotonic() + (10 if count == size else 0)
         while (pair := connection.run(ask_all([get(k("one")), get(k("other"))])))[0] == now:
             if time.monotonic() >= deadline:
                 break
@@ -257,7 +257,7 @@ def test_a_subscription_that_is_cut_says_so(proxy: Proxy, proxied: Connection, d
     listener = driver.subscribe(proxied, [k()])
     proxy.refuse()
     with pytest.raises(Unavailable):
-        listener.get(2)
+        listener.get(30)
     listener.close()
 
 
@@ -265,17 +265,17 @@ def test_who_does_not_wait_longer_meets_no_late_reply(
     store: Store, proxy: Proxy, driver: Driver, connect: Callable[..., Connection], k: Keys
 ) -> None:
     try:
-        connection = connect(store.through(proxy.port) + ("&" if "?" in store.url else "?") + "timeout=0.1")
+        connection = connect(store.through(proxy.port) + ("&" if "?" in store.url else "?") + "timeout=0.3")
         driver.run(connection, ask(hincrby(k(), "n", 1)))
     except BadURL:
         raise not_applicable("its URLs know no timeout") from None
-    proxy.delay = 0.25
+    proxy.delay = 0.5
     with pytest.raises(TimedOut):
         driver.run(connection, ask(hincrby(k(), "n", 1)))
     with pytest.raises(Unavailable):
         driver.run(connection, ask(hget(k(), "n")))
     proxy.delay = 0
-    time.sleep(0.3)
+    time.sleep(0.6)
     exactly(driver.run(connection, ask_all([get(k("none")), hget(k(), "n")])), [None, b"2"])
 
 
