@@ -21,6 +21,7 @@ end
 
 signal_kinds.cyclic = function(signal)
   decaying(signal)
+  signal.cost = signal.cost + 2
   local weight, shape = signal.weight, signal.words[3]
   local cycles_key, pressure_key, shapes_key = signal.beside[2], signal.beside[3], signal.beside[4]
   local defined = {}

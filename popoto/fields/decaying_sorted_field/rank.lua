@@ -21,9 +21,13 @@ local function decaying(signal)
   end
   local kept = base_key and redis.call('ZCARD', base_key) == all
   signal.bounded = not based or kept
+  if based then
+    signal.cost = signal.cost + (kept and 1 or 2)
+  end
 
   local function factor(moment)
-    return math.max((now_seconds - moment) / DAY, FLOOR_DAYS) ^ -rate
+    local days = (now_seconds - moment) / DAY
+    return (days > FLOOR_DAYS and days or FLOOR_DAYS) ^ -rate
   end
 
   -- The best that weight and base make; where it is below nothing, the least factor is the best one.
@@ -89,7 +93,7 @@ local function decaying(signal)
     local found = base_key and redis.call('ZMSCORE', base_key, unpack(members)) or {}
     for place, member in ipairs(members) do
       if found[place] then
-        found[place] = to_number(found[place])
+        found[place] = tonumber(found[place]) or to_number(found[place])
       else
         found[place] = base_of(redis.call('HGET', member, base_field))
       end
@@ -103,7 +107,10 @@ local function decaying(signal)
     for place = 1, #members do
       local moment = moments[place]
       if moment then
-        raw[place] = product(found[place] or 1, factor(moment))
+        raw[place] = factor(moment)
+        if based then
+          raw[place] = product(found[place], raw[place])
+        end
       end
     end
     return raw, moments
