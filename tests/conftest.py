@@ -1,10 +1,11 @@
-"""The stores under the tests: every backend through one fixture, each test on an empty one."""
+"""The stores under the tests: every backend through one fixture, each test on an empty one; and stores of contents."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from proxy import Proxy
 import popoto
 from popoto.queries import fetch
 from popoto.storage import Connection, reset, set_connection
+from popoto.stores import FilesystemStore
 
 EVERY = [pytest.param(name, marks=[] if name == "fake" else pytest.mark.server) for name in stores.NAMES]
 REAL = [pytest.param(name, marks=pytest.mark.server) for name in stores.KINDS]
@@ -142,3 +144,15 @@ def proxied(server: Connection, proxy: Proxy) -> Iterator[Connection]:
     with popoto.using(made):
         yield made
     made.close()
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    """The folder of a store of contents, which its first content makes."""
+    return tmp_path / "contents"
+
+
+@pytest.fixture
+def files_store(base: Path) -> FilesystemStore:
+    """A store of contents on files."""
+    return FilesystemStore(base)
