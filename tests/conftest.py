@@ -21,6 +21,10 @@ EVERY = [pytest.param(name, marks=[] if name == "fake" else pytest.mark.server) 
 REAL = [pytest.param(name, marks=pytest.mark.server) for name in stores.KINDS]
 
 
+# Their assertions show what differs, as those of tests do.
+pytest.register_assert_rewrite("oracle", "trips")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Announce the markers."""
     config.addinivalue_line("markers", "server: needs a real server; -m 'not server' leaves the fake alone")
