@@ -71,6 +71,14 @@ NODES = some.sampled_from([f"Mem:{letter}" for letter in "abcdef"])
 WEIGHTS = some.sampled_from([0.002, 0.1, 0.3, 0.5, 0.9, 1.0, 2.5])
 VERBS = some.sampled_from(["link", "strengthen", "unlink", "weaken", "delete", "rename"])
 CHANGES = some.lists(some.tuples(VERBS, NODES, NODES, WEIGHTS), max_size=25)
+# The changes, and the seeds, depth, factor a hop and size of a spreading over what they leave.
+any_spreading = given(
+    CHANGES,
+    some.sets(NODES, min_size=1, max_size=2),
+    some.integers(1, 4),
+    some.sampled_from([0.5, 1.0]),
+    some.integers(1, 6),
+)
 
 
 def play(field: Any, changes: list[Any]) -> Plain:
@@ -127,13 +135,7 @@ def compare(here: Connection, changes: list[Any], seeds: set[str], depth: int, h
 
 
 @settings(max_examples=15, deadline=None)
-@given(
-    CHANGES,
-    some.sets(NODES, min_size=1, max_size=2),
-    some.integers(1, 4),
-    some.sampled_from([0.5, 1.0]),
-    some.integers(1, 6),
-)
+@any_spreading
 def test_a_graph_is_what_a_plain_one_is_on_the_fake(
     changes: list[Any], seeds: set[str], depth: int, hop: float, most: int
 ) -> None:
@@ -144,13 +146,7 @@ def test_a_graph_is_what_a_plain_one_is_on_the_fake(
 
 def test_a_graph_is_what_a_plain_one_is_on_servers(server: Connection) -> None:
     @settings(max_examples=40, deadline=None)
-    @given(
-        CHANGES,
-        some.sets(NODES, min_size=1, max_size=2),
-        some.integers(1, 4),
-        some.sampled_from([0.5, 1.0]),
-        some.integers(1, 6),
-    )
+    @any_spreading
     def same(changes: list[Any], seeds: set[str], depth: int, hop: float, most: int) -> None:
         compare(server, changes, seeds, depth, hop, most)
 
