@@ -30,6 +30,7 @@ def say(text):
     print(text, flush=True)
 
 directory = Path(sys.argv[1])
+fsync = sys.argv[2] if len(sys.argv) > 2 else "everysec"
 """
 
 
@@ -45,7 +46,7 @@ server.close()
 
 # Acknowledges on its output what the server has acknowledged to it.
 CHURN = """
-server = open_server(Settings(directory))
+server = open_server(Settings(directory, fsync=fsync))
 connection = connect(server)
 while True:
     say(command(connection, "INCR churned")[1:])
@@ -59,7 +60,7 @@ def finish(*_):
     global going_on
     going_on = False
 signal.signal(signal.SIGUSR1, finish)
-server = open_server(Settings(directory))
+server = open_server(Settings(directory, fsync=fsync))
 connection = connect(server)
 number = 0
 while going_on:
