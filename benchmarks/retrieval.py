@@ -16,8 +16,8 @@ recall of the evidence among the first 1, 5, 10 and 20 turns, the reciprocal ran
 milliseconds of one search.
 
 The provider is `hashing` unless given: a test double that knows words only, so "semantic" means nothing before a real
-one is named: `sentence-transformers`, `ollama`, `openai`, `voyage`, or a class of your own as MODULE:CLASS. MODEL is the
-model that it is made with, its own default unless given; for sentence-transformers a name or a folder. Nothing here is
+one is named: `sentence-transformers`, `ollama`, `openai`, `voyage`, or a class of your own as MODULE:CLASS. MODEL is
+what it is made with, for sentence-transformers a name or a folder; its own default unless given. Nothing here is
 asserted.
 """
 

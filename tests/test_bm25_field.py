@@ -17,6 +17,7 @@ from popoto import (
     Field,
     IndexedField,
     KeyField,
+    ListField,
     Model,
     ModelException,
     QueryException,
@@ -133,6 +134,8 @@ def test_a_declaration_that_makes_no_sense_is_refused() -> None:
         BM25Field(source="text", b=1.5)
     with pytest.raises(ModelException, match="no other field of the model"):
         type("Bad", (Model,), {"words": BM25Field(source="body")})
+    with pytest.raises(ModelException, match="or a capped list, whose pushes no index follows"):
+        type("Bad", (Model,), {"log": ListField(max_length=3), "words": BM25Field(source="log")})
     with pytest.raises(ModelException, match="holds no value of its own"):
         Note(name="a", words="x")
     with pytest.raises(QueryException, match="words"):
