@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from stored import stray_entries
+from stored import keyspace, stray_entries
 
 from popoto import (
     Field,
@@ -34,6 +34,9 @@ class Shelf(Model):
     place = GeoField()
     owner = Relationship(model=Owner)
     note = Field()
+
+    class Meta:
+        indexes = ((("kind", "note"), False),)
 
 
 class Case(Model):
@@ -91,6 +94,46 @@ def test_what_others_keep_under_the_key_of_a_row_is_neither_changed_nor_deleted(
     assert Shelf.rebuild_indexes() == 2
     assert (plain.get("Shelf:b"), Shelf.check_indexes()["total"]) == (b"foreign", 0)
     assert Shelf.delete_all() == 2
+
+
+INDEXES = [
+    "$Class:Shelf",
+    "$KeyF:Shelf:name:a",
+    "$IndexF:Shelf:kind:x",
+    "$SortF:Shelf:rank",
+    "$SortF:Shelf:mark:x",
+    "$GeoF:Shelf:place",
+    "$RelationshipF:Shelf:owner:Owner:o",
+    "$Index:Shelf:kind:note",
+    "$Vals:Shelf:kind",
+    "$Vals:Shelf",
+]
+
+
+@pytest.mark.parametrize("index", INDEXES)
+def test_rebuilding_puts_an_index_where_others_have_taken_its_key(store: Connection, plain: Any, index: str):
+    for name in ("a", "b"):
+        Shelf.create(name=name, kind="x", rank=1.0, place=(1.0, 1.0), owner=Owner(name="o"), note=name)
+    before = keyspace(plain)
+    assert index.encode() in before
+    plain.delete(index)
+    plain.set(index, "foreign")
+    plain.set("$IndexF:Shelfish:kind:x", "of another model")
+    assert Shelf.rebuild_indexes() == 2
+    assert plain.get("$IndexF:Shelfish:kind:x") == b"of another model"
+    plain.delete("$IndexF:Shelfish:kind:x")
+    assert keyspace(plain) == before
+
+
+def test_looking_after_indexes_names_the_key_that_others_have_taken(store: Connection, plain: Any):
+    Shelf.create(name="a", kind="x")
+    plain.delete("$SortF:Shelf:rank")
+    plain.set("$SortF:Shelf:rank", "foreign")
+    before = keyspace(plain)
+    for look in (Shelf.check_indexes, Shelf.clean_indexes):
+        with pytest.raises(WrongType, match=r"\$SortF:Shelf:rank.*rebuild_indexes"):
+            look()
+    assert keyspace(plain) == before
 
 
 def test_a_capped_list_that_is_no_list_is_named_and_hides_no_row(store: Connection, plain: Any):
