@@ -21,6 +21,9 @@ local strays = {}
 local composite = index and is_composite(index)
 local remove = composite and 'HDEL' or index and is_sorted(index) and 'ZREM' or 'SREM'
 
+-- What the key of every row begins with, where the class set is looked at.
+local own = string.gsub(KEYS[1], '%$Class:', '', 1) .. ':'
+
 local function is_row(key)
   local size = redis.pcall('HLEN', key)
   return type(size) == 'number' and size > 0
@@ -68,7 +71,7 @@ for _, member in ipairs(members) do
   elseif composite then
     kept = has_place(member)
   else
-    kept = is_row(member)
+    kept = is_row(member) and (index or string.sub(member, 1, #own) == own)
   end
   if kept and index and not composite then
     local key, legacy = entry_keys(index, read_row(member, schema))

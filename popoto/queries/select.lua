@@ -78,11 +78,12 @@ local function in_place(row)
   return not origin or origin[entry_keys(walks[walk.number_of_chunk].index, row)]
 end
 
+local own = string.gsub(KEYS[1], '%$Class:', '', 1) .. ':'
 local found, looked, total, counted = {}, 0, 0, {}
 local function accept(members)
   for _, member in ipairs(members) do
-    if counted[member] then
-      -- It is in several of the sources that are walked.
+    if counted[member] or string.sub(member, 1, #own) ~= own then
+      -- It is in several of the sources that are walked, or a row of another model.
     elseif action == 'count' then
       local row = row_under(member, whole)
       if row and confirmed(root, row) and in_place(row) then

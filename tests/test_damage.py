@@ -1,4 +1,4 @@
-"""What others keep under the keys of a model: it is neither read as a row nor changed, and hides no row."""
+"""What is damaged, or kept by others under the keys of a model: it is named, can be mended, and hides no other row."""
 
 from __future__ import annotations
 
@@ -146,3 +146,45 @@ def test_a_capped_list_that_is_no_list_is_named_and_hides_no_row(store: Connecti
         assert (one.books, other.name) == (["a"], "b")
         with pytest.raises(ModelException, match=r"'Case:b'.*'books'"):
             other.books  # noqa: B018
+
+
+def test_a_row_of_another_model_in_the_class_set_is_none_of_this_one(store: Connection, plain: Any):
+    Shelf.create(name="a", kind="x")
+    Owner.create(name="o")
+    plain.sadd("$Class:Shelf", "Owner:o", "Shelf:b::books")
+    assert [row.pk for row in Shelf.query.all()] == ["Shelf:a"]
+    assert [row.pk for row in Shelf.query.exclude(kind="y")] == ["Shelf:a"]
+    assert Shelf.check_indexes()["class_set"] == 2
+    assert Shelf.clean_indexes() == 2
+    assert set(plain.smembers("$Class:Shelf")) == {b"Shelf:a"}
+    assert plain.exists("Owner:o") == 1
+
+
+@pytest.mark.parametrize("field", ["name", "kind", "rank", "mark", "place", "owner", "note"])
+def test_a_value_that_cannot_be_read_hides_no_other_row(
+    store: Connection, plain: Any, field: str, caplog: pytest.LogCaptureFixture
+):
+    for name in ("a", "b", "c"):
+        Shelf.create(name=name, kind="x", rank=1.0, place=(1.0, 1.0), owner=Owner(name="o"), note="n")
+    plain.hset("Shelf:b", field, b"\xc1")
+    conditions: list[dict[str, Any]] = [
+        {"kind": "x"},
+        {"rank__gte": 0},
+        {"rank__in": [1.0, 2.0]},
+        {"kind": "x", "mark": 1},
+        {"place": (1.0, 1.0), "place_radius": 10, "place_with_distances": True},
+        {"owner": "Owner:o"},
+        {"note": "n"},
+        {"note__isnull": False},
+        {"name__contains": ""},
+    ]
+    for condition in conditions:
+        found = {row.pk for row in Shelf.query.filter(**condition)}
+        assert {"Shelf:a", "Shelf:c"} <= found, condition
+    for order in ("name", "-kind", "rank", "-mark", "owner", "note"):
+        assert {row.pk for row in Shelf.query.filter(order_by=order)} == {"Shelf:a", "Shelf:b", "Shelf:c"}
+        assert len(Shelf.query.filter(order_by=order, limit=2)) == 2
+    with pytest.raises(ModelException, match=rf"'Shelf:b'.*'{field}'"):
+        getattr(Shelf.load("Shelf:b"), field)
+    if field == "note":
+        assert any("'Shelf:b'" in message and "'note'" in message for message in caplog.messages)
