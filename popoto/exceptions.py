@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class ModelException(Exception):
     """A model operation was refused: nothing was written."""
@@ -107,6 +109,10 @@ class ReplyError(BackendError):
         super().__init__(f"{code} {text}".rstrip())
         self.code = code
         self.text = text
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What another process makes the error of."""
+        return type(self), (self.code, self.text), self.__dict__
 
 
 class WrongType(ReplyError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -43,6 +43,26 @@ def key_text(model: type[Model], db_key: DB_key | str | None, redis_key: str | b
     if not isinstance(given, str | bytes):
         given = str(given)
     return _own(model, given)
+
+
+def loading(model: type[Model], db_key: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What `load` looks a row up by: what was given, and the defaults of missing key values unless a key was given.
+
+    Raises:
+        QueryException: when a missing key value has no default.
+    """
+    meta = model._meta
+    if db_key is not None or meta.abstract or not given.keys() <= meta.fields.keys():
+        return dict(given)
+    known = {name: None if meta.fields[name].auto else meta.fields[name].initial() for name in meta.key_order}
+    missing = [name for name, value in known.items() if value is None and name not in given]
+    if missing:
+        words = ", ".join(f"{name}=..." for name in missing)
+        raise QueryException(
+            f"{model.__name__}.load() makes the key of all key values: give {words}, "
+            "or use query.get() to look for a row by other values"
+        )
+    return {**known, **given}
 
 
 def _own(model: type[Model], key: str | bytes) -> str:
