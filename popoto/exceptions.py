@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 
 class ModelException(Exception):
     """A model operation was refused: nothing was written."""
@@ -110,7 +108,7 @@ class ReplyError(BackendError):
         self.code = code
         self.text = text
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         """What another process makes the error of."""
         return type(self), (self.code, self.text), self.__dict__
 
