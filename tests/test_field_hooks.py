@@ -137,6 +137,54 @@ def test_a_hook_is_told_what_was_saved_last(store: Any, plain: Any):
     ]
 
 
+def test_further_arguments_of_a_verb_are_told_to_hooks(store: Any, plain: Any):
+    seen: list[dict[str, Any]] = []
+
+    class Noted(Field):
+        @classmethod
+        def on_save(cls, model_instance, field_name, field_value, pipeline=None, **kwargs):
+            seen.append(kwargs)
+
+        @classmethod
+        def on_delete(cls, model_instance, field_name, field_value, pipeline=None, **kwargs):
+            seen.append(kwargs)
+
+    class Card(Model):
+        name = KeyField()
+        value = Noted()
+
+    card = Card(name="a", value="x")
+    card.save(reason="new")
+    asyncio.run(card.async_save(reason="again"))
+    card.delete(reason="old")
+    assert plain.keys() == []
+    assert seen == [
+        {"ignore_errors": False, "reason": "new"},
+        {"ignore_errors": False, "reason": "again"},
+        {"saved_redis_key": "Card:a", "reason": "old"},
+    ]
+    for wrong in ("update_field", "saved_redis_key", "ignore_error"):
+        with pytest.raises(TypeError, match=wrong):
+            card.save(**{wrong: True})
+    assert plain.keys() == []
+
+
+def test_further_arguments_that_no_hook_takes_are_refused(fake: Any, plain: Any):
+    class Bare(Model):
+        name = KeyField()
+
+    row = Bare.create(name="a")
+    before = plain.hgetall("Bare:a")
+    row.__dict__["name"] = "a"
+    with pytest.raises(TypeError, match=r"save\(\).*'reason'.*hook"):
+        row.save(reason="x")
+    with pytest.raises(TypeError, match="did you mean 'update_fields'"):
+        row.save(update_field=["name"])
+    with pytest.raises(TypeError, match=r"delete\(\).*'reason'"):
+        row.delete(reason="x")
+    assert plain.hgetall("Bare:a") == before
+
+
 def test_keys_lie_in_the_namespace_and_slot_of_the_model(servers: Any):
     for url, prefix in (("fake://hooked?namespace=app", b"app:"), ("fake://hooked?hash_tags=1", b"{Page}")):
         with popoto.using(Connection(url)) as here:
