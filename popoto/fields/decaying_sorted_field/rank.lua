@@ -1,6 +1,6 @@
 -- A signal that decays: base * max(days since, 0.01) ^ -rate, the base 1 where there is none.
 -- A prelude: it needs new_order() of orders.lua, signal_kinds, signal_scores(), product() and now_seconds of signals.lua.
--- Words: the rate; the field of the base, or ''. Beside: where every row's base is kept, when it is.
+-- Words: the rate; the field of the base, or ''; 1 where the base is the field's own. Beside: where bases are kept.
 --
 -- The bound: no unseen row has a better base than the last one in the order of bases, nor a better factor than the last
 -- one in the order of times. Where some rows' bases are in their hashes only, there is none until all were seen.
@@ -20,6 +20,10 @@ local function decaying(signal)
     times[place], all = key, all + redis.call('ZCARD', key)
   end
   local kept = base_key and redis.call('ZCARD', base_key) == all
+  -- Own bases are kept with the times; the numbers of another field are of the same rows when both have all rows.
+  if kept and signal.words[3] ~= '1' then
+    kept = redis.call('SCARD', KEYS[1]) == all
+  end
   signal.bounded = not based or kept
   if based then
     signal.cost = signal.cost + (kept and 1 or 2)
