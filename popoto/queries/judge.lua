@@ -1,10 +1,10 @@
 -- The judge of rows: asks the signals for their numbers, and no further about a row that can't be among the best.
--- A prelude: it needs signals, aggregate, boosts, least and started of the script, and best.lua.
+-- A prelude: it needs signals, aggregate, boosts, least and started of the script, and hits.lua.
 --
 -- added(total, part)             a score with one more part
 -- judge(members, order, scores)  offers the rows as hits; the order from which they were taken, if from one, and their
 --   scores in it, spare looking these up
--- looked                         what was looked up so far, a row as one and each of its numbers as one
+-- looked                         how much was looked up so far: rows, and each of their numbers
 local looked = 0
 
 local function added(total, part)

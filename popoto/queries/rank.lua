@@ -49,7 +49,7 @@ local cursors, explaining, names = take(), take() == '1', take_names()
 
 local way, resumed, walked = string.match(cursors, '^(%S+) ([^\n]*)\n(.*)$')
 local started = false
--- include: popoto.queries best.lua
+-- include: popoto.queries hits.lua
 -- include: popoto.queries judge.lua
 -- include: popoto.queries threshold.lua
 

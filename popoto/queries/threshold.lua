@@ -1,5 +1,5 @@
 -- The threshold of a walk: what the rows may have that were not met yet, and which order to go on with.
--- A prelude: it needs signals, least and added() of the script and best.lua.
+-- A prelude: it needs signals, least and added() of the script and hits.lua.
 --
 -- bound()        the most that an unseen row may have; nil when all were seen
 -- settled()      whether no unseen row is among the best
