@@ -14,7 +14,8 @@ from popoto.models.reading import brought, by_keys, class_size, key_text
 from popoto.queries import explain, parse, related, run
 from popoto.queries.explain import Explanation
 from popoto.queries.fetch import Wide
-from popoto.queries.finish import satisfies
+from popoto.queries.finish import annotated, satisfies
+from popoto.queries.hits import Hit
 from popoto.queries.plan import Plan, equalities, plan
 from popoto.queries.where import Wanted
 from popoto.storage import Op, layout
@@ -118,6 +119,14 @@ class Asking(Generic[M]):
             return await self._noted(rows)
         await brought(rows, names)
         return [{name: row._meta.fields[name].plain(row) for name in names} for row in rows]
+
+    async def _ranked_answer(self, hits: list[Hit], wanted: Wanted, explain: bool) -> list[Any]:
+        """What a ranking found as the user asked for it, as `Hit`s when that is wanted."""
+        rows = [hit.row for hit in hits]
+        annotated(rows, wanted)
+        await creating.prefetch(self._model, rows, self._wanted.prefetch)
+        given = await self._answered(rows)
+        return [replace(hit, row=row) for hit, row in zip(hits, given, strict=True)] if explain else given
 
     async def _fetched(self) -> list[M]:
         return arranged(await self._asked(self._loading), self._wanted)

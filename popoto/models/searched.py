@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 from popoto.exceptions import QueryException
 from popoto.fields.bm25_field.field import postings_of
 from popoto.keys import part
-from popoto.models import creating
 from popoto.models.reading import by_keys, key_text
 from popoto.models.writing import key_bytes
 from popoto.queries import fusion, related
@@ -20,6 +19,7 @@ from popoto.storage import ask_all, layout
 from popoto.storage.commands.sorted_sets import zrank
 
 if TYPE_CHECKING:
+    from popoto.fields.bm25_field.index import Postings
     from popoto.queries.plan import Plan
     from popoto.queries.where import Wanted
 
@@ -50,7 +50,7 @@ class Searched:
         _wanted: Wanted
 
         def _planned(self, wanted: Wanted | None = None) -> Plan: ...
-        async def _noted(self, rows: list[Any]) -> list[Any]: ...
+        async def _ranked_answer(self, hits: list[Hit], wanted: Wanted, explain: bool) -> list[Any]: ...
 
     def keyword_search(
         self, text: str, field: str | None = None, limit: int = 10, *, explain: bool = False
@@ -150,19 +150,15 @@ class Searched:
         return found[:most]
 
     async def _keyword_searching(self, text: str, field: str | None, limit: int, explain: bool) -> list[Any]:
-        hits = await self._keyword_hits(text, field, limit, explain)
+        postings, most = postings_of(self._model, field), self._most(limit)
+        wanted = await related.resolved(self._wanted)
+        hits = await self._keyword_hits(postings, text, most, wanted, explain)
         for hit in hits:
             hit.row.__dict__["_bm25_score"] = hit.score
-        rows = [hit.row for hit in hits]
-        await creating.prefetch(self._model, rows, self._wanted.prefetch)
-        await self._noted(rows)
-        return hits if explain else rows
+        return await self._ranked_answer(hits, wanted, explain)
 
-    async def _keyword_hits(self, text: str, field: str | None, limit: int, explain: bool) -> list[Hit]:
+    async def _keyword_hits(self, postings: Postings, text: str, most: int, wanted: Wanted, explain: bool) -> list[Hit]:
         model, meta = self._model, self._model._meta
-        postings = postings_of(model, field)
-        most = self._most(limit)
-        wanted = await related.resolved(self._wanted)
         planned = self._planned(wanted)
         here = await layout()
         names = meta.read_names
@@ -215,10 +211,7 @@ class Searched:
             hit.row.__dict__["_fused_score"] = hit.score
             if asked.method == "rrf":
                 hit.row.__dict__["_rrf_score"] = hit.score
-        answer = [hit.row for hit in hits]
-        await creating.prefetch(model, answer, self._wanted.prefetch)
-        await self._noted(answer)
-        return hits if explain else answer
+        return await self._ranked_answer(hits, wanted, explain)
 
     async def _allowed(self, keys: list[str]) -> dict[str, Any]:
         """Those of some rows that the query's conditions allow, by key."""
