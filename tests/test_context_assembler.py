@@ -304,6 +304,41 @@ def test_nothing_is_pulled_where_nothing_is_known(store: Connection) -> None:
     assert (result.records, result.formatted, trips.count) == ([], "[]", 1)
 
 
+class Synonyms(HashingProvider):
+    """Knows one pair of words that mean the same."""
+
+    def embed(self, texts: list[str], input_type: str | None = None) -> list[list[float]]:
+        return super().embed([text.replace("kitten", "cat") for text in texts], input_type)
+
+
+class Stemmed(Model):
+    name = KeyField()
+    text = Field()
+    words = BM25Field(source="text", analyzer="english")
+    known = ExistenceFilter(fingerprint_fn=lambda row: row.text)
+
+
+class Alike(Model):
+    name = KeyField()
+    text = Field()
+    meaning = EmbeddingField(source="text", provider=Synonyms())
+    known = ExistenceFilter(fingerprint_fn=lambda row: row.text)
+
+
+@pytest.mark.parametrize(("model", "cue"), [(Stemmed, "sleeps"), (Alike, "kitten")])
+def test_a_filter_of_words_hides_nothing_that_ranks_without_them(
+    store: Connection, model: type[Model], cue: str
+) -> None:
+    model.create(name="a", text="the cat slept")
+    known: Any = model._meta.fields["known"]
+    assert known.definitely_missing(model, cue)
+    assembler = ContextAssembler(model, {})
+    found = assembler.assemble({"topic": cue}, assess_quality=True)
+    assert [row.pk for row in found.records] == [f"{model.__name__}:a"]
+    assert found.metadata["quality"].per_cue_fok[cue]["cue_familiarity"] == 0.0
+    assert assembler.assess({"topic": cue}).per_cue_fok[cue]["partial_retrieval_count"] == 0.1
+
+
 @pytest.mark.parametrize("cues", [None, {}, {"topic": None}, {"topic": "  "}])
 def test_nothing_is_pulled_without_cues(store: Connection, cues: Any) -> None:
     create_aged()

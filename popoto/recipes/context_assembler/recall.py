@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from popoto.models import Model, Query
 from popoto.models.searched import blended
@@ -57,6 +57,14 @@ class Recipe:
         found = {what: signals.offering(self.model, what) for what in ("words", "meaning")}
         return {what: name for what, name in found.items() if name is not None and self.weights.get(name) != 0}
 
+    def needs_words(self) -> bool:
+        """Whether only rows with a word of the question, as the model's ExistenceFilter knows words, can answer it."""
+        asked, fields = self.asked(), cast("Mapping[str, Any]", self.model._meta.fields)
+        filtering, words = signals.offering(self.model, "existence"), asked.get("words")
+        if filtering is None or "meaning" in asked:
+            return False
+        return words is None or fields[words].analyzer.name == fields[filtering].analyzer.name
+
     def settled(self) -> dict[str, float]:
         """The weight of every ranking: as given, else a share."""
         found = self.signals()
@@ -101,9 +109,9 @@ class Found:
 
 
 async def pulled(recipe: Recipe, query: Query[Any], texts: Sequence[str], *, following: bool = True) -> Pulled:
-    """The candidates for some cues; none when the model's filter knows that nothing is stored about any of them."""
+    """The candidates for some cues; none when the model's filter knows that no row has a word of any."""
     known = await familiarity(recipe.model, list(texts))
-    if not texts or all(one is False for one in known.values()):
+    if not texts or (recipe.needs_words() and all(one is False for one in known.values())):
         return Pulled(known=known)
     weights = recipe.settled()
     found = await _lists(recipe, query, " ".join(texts))
