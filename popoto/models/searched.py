@@ -15,7 +15,7 @@ from popoto.queries import fusion, related
 from popoto.queries.finish import satisfies
 from popoto.queries.hits import Hit, Part
 from popoto.queries.keywords import MOST_ROWS, ScoredPage, Search, words_of
-from popoto.storage import ask_all, layout
+from popoto.storage import Call, Script, ask, ask_all, layout
 from popoto.storage.commands.sorted_sets import zrank
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from popoto.queries.plan import Plan
     from popoto.queries.where import Wanted
 
+BESIDE: Final = Script("popoto.beside", "popoto.queries", "beside.lua", shape=list[Any], writes=False)
 NEIGHBOURS: Final = 0.25
 GROUP: Final = 0.5
 PostFilter = Callable[[str, float], bool]
@@ -262,6 +263,21 @@ async def blended(
     return sorted(found, key=lambda key: (-found[key].score, key_bytes(key)))
 
 
+async def adjacent(model: Any, name: str, rows: Mapping[str, Any]) -> list[str]:
+    """The keys of the rows right before and after some rows in the order of a SortedField. One round trip."""
+    meta = model._meta
+    prefix: str = meta.keyspace(await layout()).prefix
+    orders = [prefix + _order_of(meta, name, row) for row in rows.values()]
+    found = await ask(Call(BESIDE, orders, [key_bytes(prefix + key) for key in rows])) if rows else []
+    return list(dict.fromkeys(one.decode("utf-8", "surrogateescape")[len(prefix) :] for one in found))
+
+
+def _order_of(meta: Any, name: str, row: Any) -> str:
+    index = meta.fields[name].index
+    key: str = index.key(meta.model_name, tuple(part(getattr(row, one)) for one in index.partitions))
+    return key
+
+
 def mixing(
     meta: Any, neighbours: str | tuple[str, float] | None, group_by: str | tuple[str, float] | None
 ) -> tuple[tuple[str, float] | None, tuple[str, float] | None]:
@@ -294,11 +310,7 @@ async def _mixed(
         groups = {key: part(meta.fields[group_by[0]].compared(row)) for key, row in rows.items()}
     if neighbours is not None:
         name, share = neighbours
-        index = meta.fields[name].index
-        orders = {
-            key: prefix + index.key(meta.model_name, tuple(part(getattr(row, one)) for one in index.partitions))
-            for key, row in rows.items()
-        }
+        orders = {key: prefix + _order_of(meta, name, row) for key, row in rows.items()}
         steps = [zrank(orders[key], key_bytes(prefix + key)) for key in found]
         ranks: dict[str, tuple[Any, int]] = {}
         for start in range(0, len(steps), MOST_ROWS):
