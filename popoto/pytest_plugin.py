@@ -42,18 +42,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         _isolation(item.config).begin(item)
 
 
+# After the fixtures of the session, and before a worker of pytest-xdist says that it has finished and may be killed.
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Empty the store and put the connections back; an xdist worker may not live on for longer."""
-    _ended(session.config)
-
-
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """The same for a run that has not got so far."""
-    _ended(config)
-
-
-def _ended(config: pytest.Config) -> None:
+    """Empty the store and put the connections back."""
+    config = session.config
     if _ISOLATION in config.stash:
         config.stash[_ISOLATION].finish()
         del config.stash[_ISOLATION]

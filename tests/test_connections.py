@@ -387,3 +387,13 @@ def test_what_speaks_another_protocol_is_no_store(scheme: str, answer: bytes):
         with pytest.raises(Unavailable, match="the store cannot be reached"):
             made.run(ask(get("key")))
         made.close()
+
+
+def test_a_plugin_that_is_disabled_after_its_use_opens_no_more(monkeypatch: pytest.MonkeyPatch):
+    assert popoto.connect("fake://", name="before").native.ping()
+    monkeypatch.setenv("POPOTO_DISABLE_PLUGINS", "valkey, fake")
+    with pytest.raises(popoto.BadURL, match="no backend answers to 'fake'"):
+        popoto.connect("fake://", name="after").native  # noqa: B018
+    assert {"fake", "valkey"}.isdisjoint(name for one in popoto.plugins() for name in one.schemes)
+    monkeypatch.delenv("POPOTO_DISABLE_PLUGINS")
+    assert popoto.connect("fake://", name="after").native.ping()

@@ -45,7 +45,7 @@ local function companion_kept(member)
   local there = is_row(member)
   local place = there and place_of(companion, read_row(member, schema))
   local store = companion.stores[store_number]
-  local own = store.kind == 'K' or store.kind == 'L'
+  local own = OWN[store.kind]
   if there and (own or (place and store_key(companion, store_number, place, member) == KEYS[1])) then
     return true
   end

@@ -180,7 +180,11 @@ async def _reindexed(
 async def _written(row: Model, change: Change, keyspace: Keyspace) -> int:
     await made_ready(type(row), row, change)
     told(row, change, keyspace)
-    return await ask(save_call(change, keyspace, hooks.reindexing(row, change, keyspace.prefix)))
+    extras = hooks.reindexing(row, change, keyspace.prefix)
+    for name in row._meta.apart_field_names:
+        # What lies apart from the hash is not to be found in it.
+        change.expected.pop(name, None)
+    return await ask(save_call(change, keyspace, extras))
 
 
 def _reindex(row: Model, staying: set[str]) -> Change:
