@@ -180,16 +180,6 @@ def test_each_xdist_worker_has_a_namespace(run: Run, port: int, client: Any) -> 
         MODEL
         + """
 import os, pytest, time
-
-class Gone:
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_unconfigure(self):
-        os._exit(0)  # a worker is not waited for when it has told that it is done
-
-@pytest.fixture(scope="session", autouse=True)
-def gone(request):
-    request.config.pluginmanager.register(Gone())
-
 @pytest.mark.parametrize("turn", range(6))
 def test_it(turn, popoto_store):
     assert popoto_store.layout.namespace == os.environ["PYTEST_XDIST_WORKER"]
