@@ -24,6 +24,19 @@ from popoto.models.upkeep import Upkeep
 from popoto.storage import Connection, Op, async_enlist, connection, enlist
 
 
+class RawValues:
+    """The stored bytes of an instance by field name; of a loaded row they are named when they are first wanted."""
+
+    def __get__(self, instance: Any, owner: Any) -> Any:
+        state = instance.__dict__
+        row = state.get("_row")
+        if row is not None:
+            # A packed page has False for a field that the hash lacks.
+            state["_raw"] = {name: value for name, value in zip(*row, strict=True) if type(value) is bytes}
+            state.pop("_row", None)
+        return state["_raw"]
+
+
 class Model(Many, Upkeep, Decaying, AsDictionary, metaclass=ModelBase):
     """A class whose instances are rows of a Redis or Valkey store.
 
@@ -42,7 +55,7 @@ class Model(Many, Upkeep, Decaying, AsDictionary, metaclass=ModelBase):
     _ttl: float | None = None
     _expire_at: datetime | None = None
     _redis_key: str | None
-    _raw: dict[str, bytes]
+    _raw: dict[str, bytes] = RawValues()  # type: ignore[assignment]
     # What queries note on the rows that they find; a row that was not found so lacks it.
     _geo_distance: Any
     _geo_distance_unit: str
@@ -139,10 +152,9 @@ class Model(Many, Upkeep, Decaying, AsDictionary, metaclass=ModelBase):
     def _from_row(cls, key: str, names: Sequence[str], values: Sequence[bytes | None]) -> Self:
         """An instance over a row's bytes, each decoded when it is first looked at."""
         instance = cls.__new__(cls)
-        # A packed page has False for a field that the hash lacks.
         state = instance.__dict__
         state["_redis_key"] = key
-        state["_raw"] = {name: value for name, value in zip(names, values, strict=True) if type(value) is bytes}
+        state["_row"] = names, values
         return instance
 
     def _stored_value(self, field: Field[Any]) -> Any:

@@ -19,7 +19,7 @@ TIES: Final = b"ties"
 WIDE: Final = b"wide"
 Key: TypeAlias = bytes | str
 Word: TypeAlias = bytes | str | int
-Action = Literal["rows", "count", "keys"]
+Action = Literal["rows", "count"]
 
 
 class Wide(Exception):
@@ -32,10 +32,11 @@ class Page(NamedTuple):
     Attributes:
         cursor: where the next page begins; empty at the end, `more` when rows were left out at a limit, `ties` when
             one of those may belong before the last one found.
-        found: rows as lists of key and values, or keys, or a count.
+        found: rows as lists of values, or a count.
         driver: the kind of source that was walked.
         cardinality: how many members it has.
         related: of each relationship that is loaded too, rows of the other model as lists of key and values.
+        keys: the rows' keys.
     """
 
     cursor: bytes
@@ -43,11 +44,13 @@ class Page(NamedTuple):
     driver: bytes
     cardinality: int
     related: Any
+    keys: Any
 
 
 def _page(raw: Any) -> Page:
-    cursor, found, driver, cardinality, related = raw
-    return Page(cursor, _unpacked(found), driver, int(cardinality), [_unpacked(rows) for rows in related])
+    cursor, found, driver, cardinality, related, keys = raw
+    rows = _unpacked(found)
+    return Page(cursor, rows, driver, int(cardinality), [_unpacked(others) for others in related], _keys(keys))
 
 
 async def page(call: Call[Page]) -> Page:
@@ -60,6 +63,10 @@ async def page(call: Call[Page]) -> Page:
     if found.cursor == WIDE:
         raise Wide
     return found
+
+
+def _keys(packed: Any) -> Any:
+    return msgpack.unpackb(packed, raw=True) if isinstance(packed, bytes) else packed
 
 
 def _unpacked(found: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 from popoto.queries import fetch
 from popoto.queries.fetch import MORE, PAGE_ROWS, TIES, select
-from popoto.queries.finish import annotated, attach, ordered, satisfies
+from popoto.queries.finish import annotated, attach, decision, ordered
 from popoto.queries.plan import Plan
 from popoto.queries.schema import Schema
 from popoto.queries.where import Wanted, conditions
@@ -28,6 +28,7 @@ class Gathering:
         self.related: dict[str, dict[str, Any]] = {name: {} for name in query.prefetch}
         self.cursor = b""
         self.ended = False
+        self._decides = decision(schema, query.wanted.where)
         self._seen: set[bytes] = set()
         self._strip = len(schema.keyspace(here).prefix)
         limit = query.wanted.limit
@@ -46,14 +47,14 @@ class Gathering:
             select(self.schema, self.query, self.here, most=self._most, limited=self._limited, cursor=self.cursor)
         )
         fresh = []
-        for key, *values in page.found:
-            if key not in self._seen:
-                self._seen.add(key)
-                row = self.hydrate(
-                    key.decode("utf-8", "surrogateescape")[self._strip :], self.schema.field_names, values
-                )
-                if satisfies(row, self.query.wanted.where) and row.pk not in self.found:
-                    self.found[row.pk] = row
+        names, seen, hydrate, decides = self.schema.field_names, self._seen, self.hydrate, self._decides
+        for key_bytes, values in zip(page.keys, page.found, strict=True):
+            if key_bytes not in seen:
+                seen.add(key_bytes)
+                key = key_bytes.decode("utf-8", "surrogateescape")[self._strip :]
+                row = hydrate(key, names, values)
+                if decides(row, values):
+                    self.found[key] = row
                     fresh.append(row)
         self._attach(fresh, page.related)
         self.cursor = page.cursor
@@ -94,13 +95,13 @@ async def rows(schema: Schema, query: Plan, hydrate: Hydrate) -> list[Any]:
     gathering = Gathering(schema, query, hydrate, await layout())
     while not gathering.ended:
         await gathering.page()
-    result = _finished(list(gathering.found.values()), query.wanted)
+    result = _finished(schema, list(gathering.found.values()), query.wanted)
     return result if limit is None else result[:limit]
 
 
-def _finished(found: list[Any], wanted: Wanted) -> list[Any]:
+def _finished(schema: Schema, found: list[Any], wanted: Wanted) -> list[Any]:
     """The rows in order, with what their conditions note on them."""
-    result = ordered(found, wanted.order)
+    result = ordered(schema, found, wanted.order)
     for match in [condition.match for condition in conditions(wanted.where)]:
         if match.rank is not None and wanted.order is None:
             result.sort(key=match.rank)

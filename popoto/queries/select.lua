@@ -1,6 +1,6 @@
 -- Finds the rows that satisfy a tree of sources, walking the cheapest of them.
 -- KEYS: 1 the class set; then, in order, the key to order by when there is one, and the sources' keys.
--- ARGV: action (rows, keys or count), 1 to pack rows, rows to return, 1 when more are not wanted, members to look at, the
+-- ARGV: action (rows or count), 1 to pack rows, rows to return, 1 when more are not wanted, members to look at, the
 --   cursor or ''; order (none, up or down) and, when there is one, its field, its code and the score from which on
 --   values that differ may share one; number of fields, and of each name (of a list behind the row's key what follows
 --   that key); number of relationships to load, and of each
@@ -8,8 +8,9 @@
 --   and the fields; the tree of sources as sources.lua reads it.
 -- Returns the cursor to go on from, '' at the end, `more` when rows were left out because no more were wanted, `ties`
 --   when some of those share the last one's score and not its value, `wide` when a lookup through a relationship is
---   about too many rows; what was found (a count, or rows as {key, value, ...}, packed with cmsgpack when asked); the
---   kind and cardinality of the driver; of each relationship the rows that the found ones refer to, each once.
+--   about too many rows; what was found (a count, or rows as {value, ...}, packed with cmsgpack when asked); the kind and
+--   cardinality of the driver; of each relationship the rows that the found ones refer to, each once, as {key, value,
+--   ...}; the keys of the rows that were found.
 -- include: popoto.fields values.lua
 -- include: popoto.fields entries.lua
 -- include: popoto.queries sources.lua
@@ -29,7 +30,7 @@ end
 local root = take_source()
 local schema = take_schema()
 if not index_sources(schema) then
-  return {'wide', action == 'count' and 0 or {}, '', 0, {}}
+  return {'wide', action == 'count' and 0 or {}, '', 0, {}, {}}
 end
 local walks, size = driver(root)
 walks = walked_before(cursor) or walks
@@ -78,20 +79,24 @@ local function in_place(row)
   return not origin or origin[entry_keys(walks[walk.number_of_chunk].index, row)]
 end
 
-local found, looked, total, counted = {}, 0, 0, {}
-local function accept(members)
+local found, keys, looked, total, counted = {}, {}, 0, 0, {}
+-- Takes members; some may come again, from another of the sources that are walked or from the same.
+local function accept(members, again)
   for _, member in ipairs(members) do
     if counted[member] then
-      -- It is in several of the sources that are walked.
+      -- It has come before.
     elseif action == 'count' then
       local row = row_under(member, whole)
       if row and confirmed(root, row) and in_place(row) then
         total = total + 1
       end
     elseif not refers or refers(row_under(member, whole)) then
-      found[#found + 1] = action == 'keys' and member or row_values(member, names, member)
+      local values = stored_values(member, names)
+      if values then
+        found[#found + 1], keys[#keys + 1] = values, member
+      end
     end
-    counted[member] = true
+    counted[member] = again
   end
 end
 
@@ -111,7 +116,7 @@ local function unseen(members, walking)
   return result
 end
 
-local everything, left_out = {}, false
+local everything, left_out, again = {}, false, false
 local tested_before = tested
 while walk.number <= #walks and (sorted or (looked + tested - tested_before < budget and #found < most)) do
   local walking = walk.number
@@ -131,11 +136,12 @@ while walk.number <= #walks and (sorted or (looked + tested - tested_before < bu
     for number = 1, most - #found do
       some[number] = members[number]
     end
-    accept(some)
+    accept(some, true)
     left_out = true
     break
   else
-    accept(members)
+    accept(members, walk.number <= #walks or again)
+    again = true
   end
 end
 
@@ -163,7 +169,7 @@ if sorted then
     last = last + 1
   end
   for number = 1, last do
-    accept({ordered[number]})
+    accept({ordered[number]}, false)
   end
   left_out = #ordered > last
 end
@@ -194,7 +200,7 @@ if left_out or (limited and not sorted and #found >= most and walk.number <= #wa
       return false
     end
 
-    onward = differing_ties(found[#found][1]) and 'ties' or 'more'
+    onward = differing_ties(keys[#keys]) and 'ties' or 'more'
   end
 elseif not sorted and walk.number <= #walks then
   onward = cursor_of(walk)
@@ -204,7 +210,7 @@ local related = {}
 for number, one in ipairs(wanted) do
   local rows, had = {}, {}
   for _, values in ipairs(found) do
-    local raw = values[one.place + 1]
+    local raw = values[one.place]
     local key = raw and raw ~= NIL and value_text('r', raw)
     if key and not had[key] then
       had[key] = true
@@ -216,6 +222,6 @@ end
 if action == 'count' then
   found = total
 elseif packed then
-  found = cmsgpack.pack(found)
+  found, keys = cmsgpack.pack(found), cmsgpack.pack(keys)
 end
-return {onward, found, walks[1] and walks[1].kind or '', size, related}
+return {onward, found, walks[1] and walks[1].kind or '', size, related, keys}

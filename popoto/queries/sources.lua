@@ -200,6 +200,8 @@ end
 local function filtered(root, walks, members)
   if not has_sources(root) or #members == 0 or root == walks[1] then
     return members
+  elseif root.kind == 'A' and #walks == 1 and #root.branches == 1 and root.branches[1] == walks[1] then
+    return members
   end
   local good, result = nil, {}
   if root.kind == 'A' and #walks == 1 then

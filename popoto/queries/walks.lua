@@ -76,8 +76,13 @@ local function scored_chunk(walk, source, key)
   return members, 0
 end
 
--- A set comes in one order whatever the step is, so that the rows up to a limit are the first of all rows.
+-- A set comes in one order whatever the step is, so that the rows up to a limit are the first of all rows. A server
+-- keeps up to 128 members in a list, which comes whole anyway.
 local function set_chunk(walk, key)
+  if not walk.place and redis.call('SCARD', key) <= 128 then
+    go_on(walk)
+    return redis.call('SMEMBERS', key), 0
+  end
   local reply = redis.call('SSCAN', key, walk.place or '0', 'COUNT', walk.step)
   if reply[1] == '0' then
     go_on(walk)
