@@ -44,6 +44,7 @@ class Asking(Generic[M]):
         self._answer: list[Any] | None = None
         # The first rows, where only those were looked at so far.
         self._first: list[Any] = []
+        self._plan: Plan | None = None
 
     def filter(self, *conditions: Q, **kwargs: Any) -> Self:
         raise NotImplementedError
@@ -74,9 +75,16 @@ class Asking(Generic[M]):
             raise QueryException(f"{self._model.__name__} is abstract and has no rows: query its subclasses")
 
     def _planned(self, wanted: Wanted | None = None) -> Plan:
+        """The plan of what is wanted; the query's own is made once."""
+        if wanted is not None and wanted is not self._wanted:
+            return self._plan_of(wanted)
+        if self._plan is None:
+            self._plan = self._plan_of(self._wanted)
+        return self._plan
+
+    def _plan_of(self, wanted: Wanted) -> Plan:
         self._refuse_abstract()
         meta = self._model._meta
-        wanted = wanted or self._wanted
         if wanted.order is None and meta.order_by is not None:
             wanted = replace(wanted, order=parse.order(meta, meta.order_by))
         if wanted.computed is not None:
@@ -124,6 +132,8 @@ class Asking(Generic[M]):
 
     async def _loading(self, planned: Plan) -> list[Any]:
         wanted, meta = planned.wanted, self._model._meta
+        if not wanted.prefetch:
+            return await run.rows(meta, planned, self._model._from_row)
         # Rows that are dropped at the limit bring none with them.
         whole = wanted.limit is None or wanted.order is None or planned.walk is not None
         with_page = related.loadable(meta, wanted.prefetch, await layout()) if whole else ()

@@ -25,16 +25,20 @@ from popoto.storage import Connection, Op, async_enlist, connection, enlist
 
 
 class RawValues:
-    """The stored bytes of an instance by field name; of a loaded row they are named when they are first wanted."""
+    """The stored bytes of an instance by field name; those of a loaded row are named when all are wanted."""
 
     def __get__(self, instance: Any, owner: Any) -> Any:
         state = instance.__dict__
-        row = state.get("_row")
-        if row is not None:
-            # A packed page has False for a field that the hash lacks.
-            state["_raw"] = {name: value for name, value in zip(*row, strict=True) if type(value) is bytes}
-            state.pop("_row", None)
+        values = state.get("_raw_values")
+        if values is not None:
+            state["_raw"] = _named(instance._meta.field_names, values)
+            state.pop("_raw_values", None)
         return state["_raw"]
+
+
+def _named(names: Sequence[str], values: Sequence[Any]) -> dict[str, bytes]:
+    # A packed page has False for a field that the hash lacks.
+    return {name: value for name, value in zip(names, values, strict=True) if type(value) is bytes}
 
 
 class Model(Many, Upkeep, Decaying, AsDictionary, metaclass=ModelBase):
@@ -154,12 +158,16 @@ class Model(Many, Upkeep, Decaying, AsDictionary, metaclass=ModelBase):
         instance = cls.__new__(cls)
         state = instance.__dict__
         state["_redis_key"] = key
-        state["_row"] = names, values
+        if names is cls._meta.field_names:
+            state["_raw_values"] = values
+        else:
+            state["_raw"] = _named(names, values)
         return instance
 
     def _stored_value(self, field: Field[Any]) -> Any:
-        raw = self._raw.get(field.name)
-        if raw is None:
+        values = self.__dict__.get("_raw_values")
+        raw = self._raw.get(field.name) if values is None else values[self._meta.places[field.name]]
+        if raw is None or raw is False:
             return field.initial()
         try:
             return field.decode(raw)

@@ -103,6 +103,8 @@ class Options:
         self.apart_field_names = tuple(name for name, field in self.fields.items() if field.apart)
         # What a row is read by: the fields of its hash, and the lists behind its key.
         self.read_names = [f"::{name}" if field.apart else name for name, field in self.fields.items()]
+        self.read_words = (b"%d" % len(self.read_names), *(name.encode() for name in self.read_names))
+        self.places = {name: place for place, name in enumerate(self.field_names)}
         self.key_order = tuple(sorted(self.key_field_names))
         self.abstract = bool(meta.get("abstract", False))
         self.order_by: str | None = meta.get("order_by")

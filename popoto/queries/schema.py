@@ -29,6 +29,7 @@ class Schema(Protocol):
     fields: dict[str, Field[Any]]
     field_names: list[str]
     read_names: list[str]
+    read_words: tuple[bytes, ...]
     key_order: tuple[str, ...]
     listed: tuple[str, ...]
     connection: str | None

@@ -5,15 +5,20 @@
 --   values that differ may share one; number of fields, and of each name (of a list behind the row's key what follows
 --   that key); number of relationships to load, and of each
 --   the number of its field, what stands before the key of a row of the other model, the number of that one's fields,
---   and the fields; the tree of sources as sources.lua reads it.
+--   and the fields; the tree of sources as sources.lua reads it; where rows are judged the schema of its indexes as
+--   entries.lua reads it.
 -- Returns the cursor to go on from, '' at the end, `more` when rows were left out because no more were wanted, `ties`
 --   when some of those share the last one's score and not its value, `wide` when a lookup through a relationship is
 --   about too many rows; what was found (a count, or rows as {value, ...}, packed with cmsgpack when asked); the kind and
 --   cardinality of the driver; of each relationship the rows that the found ones refer to, each once, as {key, value,
 --   ...}; the keys of the rows that were found.
--- include: popoto.fields values.lua
--- include: popoto.fields entries.lua
+-- Rows are judged by their bytes when they are counted, when values are told apart at the limit, when related rows come
+-- too, and where sources of texts or of other rows are asked for. Else the script is made without what that takes, as a
+-- definition costs at every call.
+-- include: popoto.fields words.lua
+-- pieces: bytes
 -- include: popoto.queries sources.lua
+-- pieces: judging
 -- include: popoto.queries rows.lua
 local action, packed, most, limited = take(), take() == '1', tonumber(take()), take() == '1'
 local budget, cursor = tonumber(take()), take()
@@ -28,8 +33,7 @@ for number = 1, tonumber(take()) do
   wanted[number] = {place = tonumber(take()), prefix = take(), names = take_names()}
 end
 local root = take_source()
-local schema = take_schema()
-if not index_sources(schema) then
+if index_sources and not index_sources(take_schema()) then
   return {'wide', action == 'count' and 0 or {}, '', 0, {}, {}}
 end
 local walks, size = driver(root)
@@ -93,7 +97,8 @@ local function accept(members, again)
     elseif not refers or refers(row_under(member, whole)) then
       local values = stored_values(member, names)
       if values then
-        found[#found + 1], keys[#keys + 1] = values, member
+        local number = #found + 1
+        found[number], keys[number] = values, member
       end
     end
     counted[member] = again
