@@ -20,25 +20,9 @@ from popoto.models.many import Many
 from popoto.models.metaclass import ModelBase
 from popoto.models.options import Options
 from popoto.models.query import Query, QueryAccess
+from popoto.models.raw_values import RawValues, named
 from popoto.models.upkeep import Upkeep
 from popoto.storage import Connection, Op, async_enlist, connection, enlist
-
-
-class RawValues:
-    """The stored bytes of an instance by field name; those of a loaded row are named when all are wanted."""
-
-    def __get__(self, instance: Any, owner: Any) -> Any:
-        state = instance.__dict__
-        values = state.get("_raw_values")
-        if values is not None:
-            state["_raw"] = _named(instance._meta.field_names, values)
-            state.pop("_raw_values", None)
-        return state["_raw"]
-
-
-def _named(names: Sequence[str], values: Sequence[Any]) -> dict[str, bytes]:
-    # A packed page has False for a field that the hash lacks.
-    return {name: value for name, value in zip(names, values, strict=True) if type(value) is bytes}
 
 
 class Model(Many, Upkeep, Decaying, AsDictionary, metaclass=ModelBase):
@@ -161,13 +145,14 @@ class Model(Many, Upkeep, Decaying, AsDictionary, metaclass=ModelBase):
         if names is cls._meta.field_names:
             state["_raw_values"] = values
         else:
-            state["_raw"] = _named(names, values)
+            state["_raw"] = named(names, values)
         return instance
 
     def _stored_value(self, field: Field[Any]) -> Any:
-        values = self.__dict__.get("_raw_values")
+        state = self.__dict__
+        values = None if "_raw" in state else state.get("_raw_values")
         raw = self._raw.get(field.name) if values is None else values[self._meta.places[field.name]]
-        if raw is None or raw is False:
+        if type(raw) is not bytes:
             return field.initial()
         try:
             return field.decode(raw)

@@ -132,7 +132,7 @@ def select(
     words.append(str(len(query.prefetch)))
     for name in query.prefetch:
         other = schema.fields[name].related()._meta
-        words += (schema.field_names.index(name) + 1, other.keyspace(here).prefix, *other.read_words)
+        words += (schema.places[name] + 1, other.keyspace(here).prefix, *other.read_words)
     indexes: list[Index] = []
     if _describe(schema, query.source, here, keys, words, indexes) or judges:
         words += schema.schema_words(prefix, indexes)

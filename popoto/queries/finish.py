@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import reduce
 from typing import Any, Final, TypeAlias, TypeVar
 
 from popoto.fields import Field
@@ -36,16 +37,11 @@ def satisfies(row: Any, where: Where) -> bool:
 def decision(schema: Schema, where: AllOf) -> Decision:
     """`satisfies` for many rows of one query: what can be settled once is, and equal bytes are tested once."""
     tests = [_test(schema, branch) for branch in where.branches]
-    if len(tests) == 1:
-        return tests[0]
+    return reduce(_both, tests) if tests else lambda row, values: True
 
-    def holds(row: Any, values: Sequence[Any]) -> bool:
-        for test in tests:
-            if not test(row, values):
-                return False
-        return True
 
-    return holds
+def _both(one: Decision, other: Decision) -> Decision:
+    return lambda row, values: one(row, values) and other(row, values)
 
 
 def _test(schema: Schema, where: Where) -> Decision:
@@ -56,7 +52,7 @@ def _test(schema: Schema, where: Where) -> Decision:
         kind = type(field)
         # A value that is looked at in a way of its own may be more than its bytes.
         if kind.compared is Field.compared and kind.__get__ is Field.__get__:
-            return _test_of_bytes(field, schema.field_names.index(where.field), where.match.test)
+            return _test_of_bytes(field, schema.places[where.field], where.match.test)
     return lambda row, values: satisfies(row, where)
 
 

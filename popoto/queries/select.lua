@@ -3,17 +3,16 @@
 -- ARGV: action (rows or count), 1 to pack rows, rows to return, 1 when more are not wanted, members to look at, the
 --   cursor or ''; order (none, up or down) and, when there is one, its field, its code and the score from which on
 --   values that differ may share one; number of fields, and of each name (of a list behind the row's key what follows
---   that key); number of relationships to load, and of each
---   the number of its field, what stands before the key of a row of the other model, the number of that one's fields,
---   and the fields; the tree of sources as sources.lua reads it; where rows are judged the schema of its indexes as
---   entries.lua reads it.
+--   that key); number of relationships to load, and of each the number of its field, what stands before the key of a row
+--   of the other model, the number of that one's fields, and the fields; the tree of sources as sources.lua reads it;
+--   where rows are judged the schema of its indexes as entries.lua reads it.
 -- Returns the cursor to go on from, '' at the end, `more` when rows were left out because no more were wanted, `ties`
 --   when some of those share the last one's score and not its value, `wide` when a lookup through a relationship is
 --   about too many rows; what was found (a count, or rows as {value, ...}, packed with cmsgpack when asked); the kind and
 --   cardinality of the driver; of each relationship the rows that the found ones refer to, each once, as {key, value,
 --   ...}; the keys of the rows that were found.
--- Rows are judged by their bytes when they are counted, when values are told apart at the limit, when related rows come
--- too, and where sources of texts or of other rows are asked for. Else the script is made without what that takes, as a
+-- Rows are judged by their bytes when they are counted, when ties at the limit are told apart, when related rows come too,
+-- and where texts or rows that refer to others are asked for. Else the script is made without what that takes, as a
 -- definition costs at every call.
 -- include: popoto.fields words.lua
 -- pieces: bytes
@@ -84,24 +83,30 @@ local function in_place(row)
 end
 
 local found, keys, looked, total, counted = {}, {}, 0, 0, {}
--- Takes members; some may come again, from another of the sources that are walked or from the same.
-local function accept(members, again)
-  for _, member in ipairs(members) do
-    if counted[member] then
-      -- It has come before.
-    elseif action == 'count' then
-      local row = row_under(member, whole)
-      if row and confirmed(root, row) and in_place(row) then
-        total = total + 1
-      end
-    elseif not refers or refers(row_under(member, whole)) then
-      local values = stored_values(member, names)
-      if values then
-        local number = #found + 1
-        found[number], keys[number] = values, member
-      end
+local counting = action == 'count'
+
+local function accept(member)
+  if counting then
+    local row = row_under(member, whole)
+    if row and confirmed(root, row) and in_place(row) then
+      total = total + 1
     end
-    counted[member] = again
+  elseif not refers or refers(row_under(member, whole)) then
+    local values = stored_values(member, names)
+    if values then
+      local number = #found + 1
+      found[number], keys[number] = values, member
+    end
+  end
+end
+
+-- Accepts members some of which may come again, from another of the sources that are walked or from the same.
+local function accept_once(members)
+  for _, member in ipairs(members) do
+    if not counted[member] then
+      counted[member] = true
+      accept(member)
+    end
   end
 end
 
@@ -121,7 +126,7 @@ local function unseen(members, walking)
   return result
 end
 
-local everything, left_out, again = {}, false, false
+local everything, left_out, first = {}, false, true
 local tested_before = tested
 while walk.number <= #walks and (sorted or (looked + tested - tested_before < budget and #found < most)) do
   local walking = walk.number
@@ -141,13 +146,18 @@ while walk.number <= #walks and (sorted or (looked + tested - tested_before < bu
     for number = 1, most - #found do
       some[number] = members[number]
     end
-    accept(some, true)
+    accept_once(some)
     left_out = true
     break
+  elseif first and walk.number > #walks and walks[1].kind ~= 'T' then
+    -- One source, all at once: none comes twice.
+    for _, member in ipairs(members) do
+      accept(member)
+    end
   else
-    accept(members, walk.number <= #walks or again)
-    again = true
+    accept_once(members)
   end
+  first = false
 end
 
 if sorted then
@@ -174,7 +184,7 @@ if sorted then
     last = last + 1
   end
   for number = 1, last do
-    accept({ordered[number]}, false)
+    accept(ordered[number])
   end
   left_out = #ordered > last
 end

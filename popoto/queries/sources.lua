@@ -1,6 +1,6 @@
 -- The tree of a query's sources: read from ARGV and KEYS, measured, and asked which rows are in it.
--- A prelude: it needs words.lua and, for sources of texts, rows that refer to others and sets that change places, what
--- judging.lua needs, in front. KEYS[1] is the class set; the sources' keys follow in order.
+-- A prelude: it needs words.lua; for texts and for rows that refer to others (T and R) values.lua, entries.lua and texts.lua
+-- too, and judging.lua behind it. KEYS[1] is the class set; the sources' keys follow in order.
 --
 -- take_key()             the next key
 -- take_source()          a tree. Of each source: A (all of) or O (any of) with the number of branches and
@@ -32,6 +32,7 @@ local function new_tree(class_key)
 end
 
 local whole = new_tree(KEYS[1])
+
 local function take_circle(source)
   local search = {'GEOSEARCH', source.keys[1], 'FROMLONLAT', take(), take(), 'BYRADIUS', take(), 'm'}
   source.kind, source.keys, source.has = 'K', redis.call(unpack(search)), nil
