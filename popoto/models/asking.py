@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
 
 from popoto.exceptions import QueryException
 from popoto.fields.expressions import Q
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from popoto.models.model import Model
 
 M = TypeVar("M", bound="Model")
+_ALL: Final = Wanted()
 
 
 class Asking(Generic[M]):
@@ -38,7 +39,7 @@ class Asking(Generic[M]):
         also: tuple[Q, ...] = (),
     ) -> None:
         self._model = model
-        self._wanted = wanted or Wanted()
+        self._wanted = wanted or _ALL
         self._given = given or {}
         self._also = also
         self._answer: list[Any] | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from popoto.queries import fetch
@@ -29,7 +29,7 @@ class Gathering:
         self.cursor = b""
         self.ended = False
         self._decides = decision(schema, query.wanted.where)
-        self._seen: set[bytes] = set()
+        self._seen: set[str] = set()
         self._strip = len(schema.keyspace(here).prefix)
         limit = query.wanted.limit
         # Rows are in order already when the index is walked; else all are needed before the first is known.
@@ -46,17 +46,17 @@ class Gathering:
         page = await fetch.page(
             select(self.schema, self.query, self.here, most=self._most, limited=self._limited, cursor=self.cursor)
         )
-        fresh = []
         names, seen, hydrate, decides = self.schema.field_names, self._seen, self.hydrate, self._decides
-        for key_bytes, values in zip(page.keys, page.found, strict=True):
-            if key_bytes not in seen:
-                seen.add(key_bytes)
-                key = key_bytes.decode("utf-8", "surrogateescape")[self._strip :]
-                row = hydrate(key, names, values)
-                if decides(row, values):
-                    self.found[key] = row
-                    fresh.append(row)
-        self._attach(fresh, page.related)
+        keys = [key.decode("utf-8", "surrogateescape")[self._strip :] for key in page.keys]
+        rows = zip(keys, page.found, strict=True)
+        fresh = {}
+        for key, values in rows if seen.isdisjoint(keys) else [row for row in rows if row[0] not in seen]:
+            row = hydrate(key, names, values)
+            if decides(row, values):
+                fresh[key] = row
+        seen.update(keys)
+        self.found |= fresh
+        self._attach(fresh.values(), page.related)
         self.cursor = page.cursor
         if page.cursor in (MORE, TIES):
             # Some were leftovers of an index: begin again, this time with cursors that lose nothing.
@@ -65,9 +65,9 @@ class Gathering:
         self._most = min(self._chunk, 4 * self._most)
         enough = self.enough is not None and len(self.found) >= self.enough
         self.ended = not page.cursor or (enough and page.cursor != TIES and (page.cursor == MORE or not self._tied()))
-        return fresh
+        return list(fresh.values())
 
-    def _attach(self, rows: list[Any], related: Sequence[Any]) -> None:
+    def _attach(self, rows: Collection[Any], related: Sequence[Any]) -> None:
         for name, others in zip(self.query.prefetch, related, strict=True):
             model = self.schema.fields[name].related()
             found = self.related[name]
