@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import reduce
 from typing import Any, Final, TypeAlias, TypeVar
 
+from popoto.exceptions import ModelException
 from popoto.fields import Field
 from popoto.queries.schema import Schema
 from popoto.queries.where import AllOf, Asked, Condition, Not, OneOf, Related, Wanted, Where, conditions
 
+logger = logging.getLogger("popoto.queries")
 T = TypeVar("T")
 Decision: TypeAlias = Callable[[Any, Sequence[Any]], bool]
 """Called with a row and the values that it was made from."""
@@ -20,7 +23,13 @@ MOST_VERDICTS: Final = 1_000
 def satisfies(row: Any, where: Where) -> bool:
     """Whether a row's own values satisfy the conditions; the index was only a hint."""
     if isinstance(where, Condition):
-        return where.match.test(row._meta.fields[where.field].compared(row))
+        try:
+            value = row._meta.fields[where.field].compared(row)
+        except ModelException as error:
+            # One damaged row hides no other: it is where it can be loaded, named and mended.
+            logger.warning("left out of a query: %s", error)
+            return False
+        return where.match.test(value)
     if isinstance(where, Not):
         return not satisfies(row, where.branch)
     if isinstance(where, OneOf):
@@ -52,11 +61,11 @@ def _test(schema: Schema, where: Where) -> Decision:
         kind = type(field)
         # A value that is looked at in a way of its own may be more than its bytes.
         if kind.compared is Field.compared and kind.__get__ is Field.__get__:
-            return _test_of_bytes(field, schema.places[where.field], where.match.test)
+            return _test_of_bytes(field, schema.places[where.field], where)
     return lambda row, values: satisfies(row, where)
 
 
-def _test_of_bytes(field: Field[Any], place: int, test: Callable[[Any], bool]) -> Decision:
+def _test_of_bytes(field: Field[Any], place: int, condition: Condition) -> Decision:
     verdicts: dict[bytes, bool] = {}
 
     def holds(row: Any, values: Sequence[Any]) -> bool:
@@ -64,13 +73,13 @@ def _test_of_bytes(field: Field[Any], place: int, test: Callable[[Any], bool]) -
         verdict = verdicts.get(raw)
         if verdict is None:
             if type(raw) is not bytes:
-                return test(field.compared(row))
+                return satisfies(row, condition)
             try:
                 value = field.decode(raw)
             except ValueError:
-                # The row's own error names its key.
-                value = field.compared(row)
-            verdict = test(value)
+                # What cannot be read says so itself.
+                return satisfies(row, condition)
+            verdict = condition.match.test(value)
             if len(verdicts) < MOST_VERDICTS:
                 verdicts[raw] = verdict
         return verdict
@@ -79,14 +88,17 @@ def _test_of_bytes(field: Field[Any], place: int, test: Callable[[Any], bool]) -
 
 
 def ordered(schema: Schema, rows: list[T], order: tuple[str, bool] | None) -> list[T]:
-    """The rows by a field's value, ties by key, None first; all of it reversed when the order descends."""
+    """The rows by a field's value, ties by key, None and unreadable ones first; reversed when the order descends."""
     if order is None:
         return rows
     name, descending = order
     compared = schema.fields[name].compared
 
     def place(row: Any) -> tuple[bool, Any, str]:
-        value = compared(row)
+        try:
+            value = compared(row)
+        except ModelException:
+            value = None
         return (value is not None, 0 if value is None else value, row.pk)
 
     return sorted(rows, key=place, reverse=descending)

@@ -2,7 +2,7 @@
 -- A prelude: it needs take() of entries.lua.
 --
 -- take_names()                   the number of fields, and of each its name, of a list behind the row's key `::` and its name
--- stored_values(key, names)      a row's values; nil where nothing is stored under the key
+-- stored_values(key, names)      a row's values; nil where no row is stored under the key
 -- row_values(key, names, name)   the same behind a name for the row
 local function take_names()
   local names = {lists = {}}
@@ -15,9 +15,12 @@ local function take_names()
   return names
 end
 
--- A list that is kept behind the row's key, as one msgpack array of its items.
+-- A list that is kept behind the row's key, as one msgpack array of its items; what is no list is one that cannot be read.
 local function list_value(key)
-  local items = redis.call('LRANGE', key, 0, -1)
+  local items = redis.pcall('LRANGE', key, 0, -1)
+  if items.err then
+    return '\193'
+  end
   local header = string.char(144 + #items % 16)
   if #items > 15 then
     header = '\220' .. string.char(math.floor(#items / 256), #items % 256)
@@ -26,7 +29,7 @@ local function list_value(key)
 end
 
 local function stored_values(key, names)
-  local values, last = redis.call('HMGET', key, unpack(names)), 1
+  local values, last = redis.pcall('HMGET', key, unpack(names)), 1
   while not values[last] do
     last = last + 1
     if last > #names then

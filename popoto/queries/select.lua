@@ -83,10 +83,12 @@ local function in_place(row)
 end
 
 local found, keys, looked, total, counted = {}, {}, 0, 0, {}
-local counting = action == 'count'
+local counting, own = action == 'count', string.gsub(KEYS[1], '%$Class:', '', 1) .. ':'
 
 local function accept(member)
-  if counting then
+  if string.sub(member, 1, #own) ~= own then
+    -- It is a row of another model.
+  elseif counting then
     local row = row_under(member, whole)
     if row and confirmed(root, row) and in_place(row) then
       total = total + 1
@@ -205,7 +207,8 @@ if left_out or (limited and not sorted and #found >= most and walk.number <= #wa
       end
       for seen = 0, many - 1, CHUNK do
         for _, tied in ipairs(redis.call('ZRANGE', order_key, score, score, 'BYSCORE', 'LIMIT', seen, CHUNK)) do
-          local text = value_text(order_code, redis.call('HGET', tied, order_field)) or ''
+          local raw = redis.pcall('HGET', tied, order_field)
+          local text = type(raw) ~= 'table' and value_text(order_code, raw) or ''
           first = first or text
           if text ~= first then
             return true
