@@ -40,6 +40,7 @@ class Card(Model):
     rank = OwnParity(type=int)
     shift = Field(type=int, default=0)
     points = SortedField(type=int, default=0)
+    face = IndexedField()
     tags = ListField()
 
 
@@ -88,10 +89,15 @@ def test_ties_across_pages_come_once(store: Any):
 
 
 def test_a_row_that_is_left_in_several_sets_comes_once(store: Any, plain: Any):
-    deal(3)
+    deal(9)
     plain.sadd("$IndexF:Card:suit:1", "Card:0")
-    assert numbers(Card.query.filter(suit__in=[0, 1])) == [0, 1]
-    assert Card.query.count(suit__in=[0, 1]) == 2
+    assert numbers(Card.query.filter(suit__in=[0, 1])) == [0, 1, 3, 4, 6, 7]
+    assert Card.query.count(suit__in=[0, 1]) == 6
+    Card.bulk_update(Card.query.filter(number__in=[0, 1]), face="king")
+    Card.bulk_update(Card.query.filter(number=2), face="knave")
+    plain.sadd("$IndexF:Card:face:king", "Card:2")
+    assert numbers(Card.query.filter(face__startswith="k")) == [0, 1, 2]
+    assert Card.query.count(face__startswith="k") == 3
 
 
 def test_a_row_of_a_query_is_copied_and_refreshed_whole(store: Any, plain: Any):
