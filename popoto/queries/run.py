@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from popoto.exceptions import ModelException
@@ -49,9 +49,11 @@ class Gathering:
         )
         names, seen, hydrate, decides = self.schema.field_names, self._seen, self.hydrate, self._decides
         keys = [key.decode("utf-8", "surrogateescape")[self._strip :] for key in page.keys]
-        rows = zip(keys, page.found, strict=True)
+        rows: Iterable[tuple[str, Any]] = zip(keys, page.found, strict=True)
+        if not seen.isdisjoint(keys):
+            rows = [row for row in rows if row[0] not in seen]
         fresh = {}
-        for key, values in rows if seen.isdisjoint(keys) else [row for row in rows if row[0] not in seen]:
+        for key, values in rows:
             row = hydrate(key, names, values)
             if decides(row, values):
                 fresh[key] = row
