@@ -14,7 +14,9 @@
 --   hits' rows, unless there is more to look at.
 -- include: popoto.fields values.lua
 -- include: popoto.fields entries.lua
+-- include: popoto.queries texts.lua
 -- include: popoto.queries sources.lua
+-- include: popoto.queries judging.lua
 -- include: popoto.queries rows.lua
 -- include: popoto.queries orders.lua
 -- include: popoto.queries signals.lua

@@ -170,7 +170,7 @@ class Search:
             words += (self._stored(key), bound(value))
         for hit in (after, worst):
             words += ("0",) if hit is None else ("1", *hit.words[1:], hit.words[0])
-        words += (cursor, int(ranking.explaining), len(self.schema.read_names), *self.schema.read_names)
+        words += (cursor, int(ranking.explaining), *self.schema.read_words)
         return Call(self._script, keys, words)
 
     def _signal_words(self, weighed: Weighed, parts: list[tuple[str, ...]], keys: list[bytes | str]) -> Iterator[Any]:
