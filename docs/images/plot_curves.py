@@ -1,31 +1,18 @@
-"""Draws the curves of the guides as SVG: `python docs/images/plot_curves.py`. The standard library is enough.
+"""Draws the curves of the guides as SVG: `python docs/images/plot_curves.py [folder]`.
 
-A curve is a function of x; add yours to `PLOTS`.
+A curve is a function of x: a bare formula, here, or what popoto answers, in `library_curves.py`.
 """
 
 from __future__ import annotations
 
 import math
 import random
+import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-WIDTH, HEIGHT, LEFT, BOTTOM, EDGE = 640, 320, 60, 46, 18
-COLOURS = ("#3f51b5", "#c2185b", "#00796b", "#e65100")
-
-
-@dataclass(frozen=True)
-class Plot:
-    """A picture: its file, axes, the highest y, where curves are taken, the curves by name, and where names stand."""
-
-    file: str
-    x_title: str
-    y_title: str
-    top: float
-    points: tuple[float, ...]
-    curves: dict[str, Callable[[float], float]]
-    names_above: bool = False
+import library_curves
+from drawing import Plot, drawn
 
 
 def saturation(k1: float, b: float, length: float) -> Callable[[float], float]:
@@ -212,40 +199,11 @@ PLOTS = [
 ]
 
 
-def drawn(plot: Plot) -> str:
-    """The picture as SVG."""
-    first, last = plot.points[0], plot.points[-1]
-
-    def place(x: float, y: float) -> str:
-        across = LEFT + (x - first) / (last - first) * (WIDTH - LEFT - EDGE)
-        up = HEIGHT - BOTTOM - y / plot.top * (HEIGHT - BOTTOM - EDGE)
-        return f"{across:.1f},{up:.1f}"
-
-    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif">']
-    parts.append(f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>')
-    for step in range(5):
-        y, x = plot.top * step / 4, first + (last - first) * step / 4
-        left, up = place(first, y).split(",")
-        parts.append(f'<path d="M{left},{up}H{WIDTH - EDGE}" stroke="#ddd"/>')
-        parts.append(f'<text x="{LEFT - 8}" y="{float(up) + 4:.1f}" font-size="12" text-anchor="end">{y:g}</text>')
-        across = place(x, 0).split(",")[0]
-        parts.append(f'<text x="{across}" y="{HEIGHT - 28}" font-size="12" text-anchor="middle">{x:g}</text>')
-    middle = (LEFT + WIDTH - EDGE) // 2
-    parts.append(f'<text x="{middle}" y="{HEIGHT - 8}" font-size="13" text-anchor="middle">{plot.x_title}</text>')
-    half = HEIGHT // 2
-    turned = f'x="14" y="{half}" font-size="13" text-anchor="middle" transform="rotate(-90 14 {half})"'
-    parts.append(f"<text {turned}>{plot.y_title}</text>")
-    for number, (name, curve) in enumerate(plot.curves.items()):
-        colour = COLOURS[number % len(COLOURS)]
-        line = " ".join(place(x, curve(x)) for x in plot.points)
-        parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        label = f'x="{WIDTH - EDGE - 8}" y="{HEIGHT - BOTTOM - 14 - 18 * number}" font-size="12" text-anchor="end"'
-        if plot.names_above:
-            label = f'x="{LEFT + 8}" y="{EDGE + 14 + 18 * number}" font-size="12"'
-        parts.append(f'<text {label} fill="{colour}">{name}</text>')
-    return "\n".join([*parts, "</svg>", ""])
+def main(folder: Path) -> None:
+    """Draw all of them into a folder."""
+    for one in [*PLOTS, *library_curves.plots()]:
+        (folder / one.file).write_text(drawn(one), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    for one in PLOTS:
-        Path(__file__).with_name(one.file).write_text(drawn(one), encoding="utf-8")
+    main(Path(sys.argv[1]) if sys.argv[1:] else Path(__file__).parent)
