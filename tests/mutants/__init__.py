@@ -1,7 +1,8 @@
 """Deliberately broken backends, each in exactly one way, as a plug-in that a third party might have written.
 
 `mutant://NAME` is one of them over the fake; `mutant://host:port?mutant=NAME` over a server, for what shows on a
-socket only. `none` is the sound base. `tests/test_mutants.py` proves that the conformance suite fails on each.
+socket only. `none` is the sound base. With `?restarts=yes` a mutant over the fake claims to be persistent, and can be
+restarted. `tests/test_mutants.py` proves that the conformance suite fails on each.
 """
 
 from __future__ import annotations
@@ -75,12 +76,12 @@ def _mutant(url: URL, form: str) -> Mutant:
 
 
 def _base(url: URL) -> tuple[Any, URL]:
-    options = {name: value for name, value in url.options.items() if name != "mutant"}
+    options = {name: value for name, value in url.options.items() if name not in {"mutant", "restarts"}}
     return (popoto_redis if "mutant" in url.options else popoto_fake), replace(url, options=options)
 
 
 def _claims(url: URL) -> frozenset[str]:
-    return frozenset() if "mutant" in url.options else frozenset({"persistent"})
+    return frozenset({"persistent"}) if "restarts" in url.options else frozenset()
 
 
 def _restart(url: URL) -> None:
