@@ -38,7 +38,7 @@ class _Engine(Mutant):
         if argv[0] != b"EVAL":
             return argv
         engine = _ENGINE.replace("CALLS", " ".join(self.calls.split())) if self.calls else ""
-        text = f"{self.start} {engine}".encode() + argv[1]
+        text = f"{' '.join(self.start.split())} {engine}".encode() + argv[1]
         self.changed[_sha(argv[1])] = _sha(text)
         return (b"EVAL", text, *argv[2:])
 
@@ -88,6 +88,16 @@ class IgnoresLimitsInScripts(_Engine):
 
     killed_by = "test_co_occurrence"
     calls = "for at = 5, #words do if words[at] == 'LIMIT' then words[at + 2] = -1 end end"
+
+
+class TiesBackwardInScripts(_Engine):
+    """Gives a script members of equal score in the reverse order of their bytes."""
+
+    killed_by = "test_co_occurrence"
+    calls = """
+        if command == 'ZRANGEBYSCORE' and words[3] == words[4] then
+          return call('ZREVRANGEBYSCORE', unpack(words, 2))
+        end"""
 
 
 class RanksOneLessInScripts(_Engine):
@@ -333,6 +343,20 @@ class RefusesUndeclaredKeys(_Engine):
         local declared = false
         for _, key in ipairs(KEYS) do declared = declared or key == words[2] end
         if not declared then error('undeclared key') end"""
+
+
+class MergesEqualKeys(_Engine):
+    """Gives a script a key once that it was given twice."""
+
+    killed_by = "test_models_writing"
+    start = """
+        local KEYS = (function(all)
+          local merged, known = {}, {}
+          for _, key in ipairs(all) do
+            if not known[key] then merged[#merged + 1], known[key] = key, true end
+          end
+          return merged
+        end)(KEYS)"""
 
 
 class RemembersScripts(Mutant):
