@@ -137,7 +137,13 @@ local function save_row(first_key, last_key)
     end
     return #sums > 0 and sums or created
   end
-  local before = present and read_row(source, schema) or {}
+  local before, wrong = {}, nil
+  if present then
+    before, wrong = read_row(source, schema)
+  end
+  if wrong then
+    return redis.error_reply(wrong)
+  end
   local after = {}
   if mode == 'update' then
     for name, value in pairs(before) do

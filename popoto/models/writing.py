@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from popoto import clock
@@ -86,6 +87,7 @@ async def save(
     update_fields: Iterable[str] | None = None,
     migrate_key: bool = False,
     is_checked: bool = False,
+    told_hooks: Mapping[str, Any] = MappingProxyType({}),
 ) -> int | bool:
     """Save an instance: check, change, write, settle; what is checked already is not again."""
     if update_fields is not None and not (names := _known(instance, update_fields)):
@@ -103,7 +105,7 @@ async def save(
             is_checked=is_checked,
         )
         partial = () if update_fields is None else names
-        extras = hooks.saving(instance, change, keyspace.prefix, partial, ignore_errors=ignore_errors)
+        extras = hooks.saving(instance, change, keyspace.prefix, partial, ignore_errors=ignore_errors, **told_hooks)
     except ModelException as error:
         if not ignore_errors:
             raise
@@ -191,7 +193,7 @@ def settle(instance: Model, change: Change) -> None:
     instance.__dict__["_redis_key"] = change.key
 
 
-async def delete(instance: Model) -> bool:
+async def delete(instance: Model, told_hooks: Mapping[str, Any] = MappingProxyType({})) -> bool:
     """Delete an instance's row and index entries."""
     meta = instance._meta
     keyspace = meta.keyspace(await layout())
@@ -203,7 +205,7 @@ async def delete(instance: Model) -> bool:
         older = [key_bytes(keyspace.prefix + one) for one in meta.older_keys(given)]
         if older:
             values = {name: encoded(type(instance), meta.fields[name], given[name]) for name in given}
-    extras = hooks.deleting(instance, key, keyspace.prefix)
+    extras = hooks.deleting(instance, key, keyspace.prefix, **told_hooks)
     call = delete_call(key_bytes(keyspace.prefix + key), keyspace, extras, older, values)
     existed = bool(await ask(call))
     instance.__dict__["_redis_key"] = None
