@@ -10,6 +10,7 @@ from drawing import Plot
 
 from popoto import (
     AccessTrackerMixin,
+    ConfidenceField,
     CyclicDecayField,
     DecayingSortedField,
     Defaults,
@@ -27,6 +28,7 @@ from popoto import (
     clock,
     connect,
 )
+from popoto.recipes.policy_cache.statistics import wilson_ci_lower
 
 DAY = 86_400
 # A multiple of 7, 30 and 90 days, so that cycles of the phase 0 are at their top.
@@ -37,6 +39,12 @@ Table = dict[str, dict[float, float]]
 def curves(table: Table) -> dict[str, Callable[[float], float]]:
     """A table's columns as functions of x."""
     return {name: column.__getitem__ for name, column in table.items()}
+
+
+def signals(model: Any, names: tuple[str, ...], days: float) -> dict[str, float]:
+    """What several fields of a model's one row give after days."""
+    (hit,) = model.query.composite_score(dict.fromkeys(names, 1.0), now=DAWN + days * DAY, explain=True)
+    return {part.signal: part.raw for part in hit.parts}
 
 
 class Read(AccessTrackerMixin, Model):
@@ -76,7 +84,7 @@ class Filtered(WriteFilterMixin, Model):
 
 def filtering(native: Any) -> Plot:
     """What a save does with scores from 0 to 1."""
-    points = tuple(number / 100 for number in range(101))
+    points = tuple(number / 50 for number in range(51))
     table = defaultdict[str, dict[float, float]](dict)
     for score in points:
         row = Filtered.create(name=f"{score}", score=score)
@@ -142,6 +150,95 @@ def outcomes() -> Plot:
     )
 
 
+class Believed(Model):
+    """A row that signals move."""
+
+    name = KeyField()
+    certainty = ConfidenceField()
+
+
+def confidence() -> Plot:
+    """Confidence by the number of signals."""
+    courses: dict[str, Callable[[int], float]] = {
+        "always 0.9": lambda number: 0.9,
+        "0.9, one 0.1 at the tenth": lambda number: 0.1 if number == 10 else 0.9,
+        "0.9 and 0.1 in turn": lambda number: (0.1, 0.9)[number % 2],
+    }
+    points, table = tuple(range(21)), defaultdict[str, dict[float, float]](dict)
+    for name, signal in courses.items():
+        row = Believed.create(name=name)
+        table[name][0] = row.certainty
+        for number in points[1:]:
+            table[name][number] = ConfidenceField.update_confidence(row, "certainty", signal(number))
+    return Plot("confidence.svg", "signals", "confidence", 1.0, points, curves(table))
+
+
+class Forgotten(Model):
+    """A row that decays."""
+
+    name = KeyField()
+    base = FloatField(default=1.0)
+    fresh = DecayingSortedField(base_score_field="base")
+
+
+def decay() -> Plot:
+    """What is left after days."""
+    for name, base in (("one", 1.0), ("six", 6.0)):
+        Forgotten(name=name, base=base, fresh=DAWN).save(skip_auto_now=True)
+    # Close together where the curves are steep.
+    points = tuple(0.4 + 29.6 * (step / 60) ** 2 for step in range(61))
+    table = defaultdict[str, dict[float, float]](dict)
+    for days in points:
+        for rate in (0.1, 0.5, 1.0):
+            for hit in Forgotten.query.top_by_decay(decay_rate=rate, now=DAWN + days * DAY, explain=True):
+                table[f"rate {rate:g}{', base 6' if hit.row.name == 'six' else ''}"][days] = hit.score
+    names = ("rate 0.1", "rate 0.5", "rate 1", "rate 0.5, base 6")
+    return Plot(
+        "decay.svg", "days", "score", 4.0, points, curves({name: table[name] for name in names}), names_right=True
+    )
+
+
+class Pressing(Model):
+    """A row with a daily cycle that presses."""
+
+    name = KeyField()
+    alone = DecayingSortedField(decay_rate=0.5)
+    urgent = CyclicDecayField(decay_rate=0.5, cycles=[(TemporalPeriod.DAILY, 0.3)], pressure_rate=0.1)
+
+
+def cycles() -> Plot:
+    """What a cycle and pressure add to decay."""
+    row = Pressing(name="a", alone=DAWN, urgent=DAWN)
+    with clock.frozen(lambda: DAWN):
+        row.save(skip_auto_now=True)
+    points = tuple(0.5 + step / 16 for step in range(129))
+    names = {"alone": "decay alone", "urgent": "a daily cycle, and pressure that is resolved on day 4"}
+    table: Table = {title: {} for title in names.values()}
+    for days in points:
+        if days == 4:
+            with clock.frozen(lambda: DAWN + 4 * DAY):
+                row.resolve_pressure("urgent")
+        for name, score in signals(Pressing, tuple(names), days).items():
+            table[names[name]][days] = score
+    return Plot("cycles.svg", "days", "score", 2.0, points, curves(table), names_right=True)
+
+
+def wilson() -> Plot:
+    """The lower end of Wilson's interval by the number of events."""
+    courses: dict[str, Callable[[int], int]] = {
+        "all succeed": lambda total: total,
+        "one in ten fails": lambda total: total - total // 10,
+        "one in four fails": lambda total: total - total // 4,
+    }
+    points = tuple(range(31))
+    table: Table = {
+        name: {total: wilson_ci_lower(successes(total), total) for total in points}
+        for name, successes in courses.items()
+    }
+    table["where a policy begins"] = dict.fromkeys(points, Defaults.WILSON_CI_THRESHOLD)
+    return Plot("wilson.svg", "events", "lower bound of the rate of success", 1.0, points, curves(table))
+
+
 class Weighed(Model):
     """A row whose base is the weight of who said it."""
 
@@ -181,9 +278,8 @@ def periods() -> Plot:
     points = tuple(step / 2 for step in range(181))
     table = defaultdict[str, dict[float, float]](dict)
     for days in points:
-        for name in ("weekly", "monthly", "quarterly"):
-            (hit,) = Periodic.query.top_by_decay(name, now=DAWN + days * DAY, explain=True)
-            table[name.upper()][days] = hit.score
+        for name, score in signals(Periodic, ("weekly", "monthly", "quarterly"), days).items():
+            table[name.upper()][days] = score
     return Plot("periods.svg", "days", "resonance", 2.0, points, curves(table), names_right=True, bottom=-2.0)
 
 
@@ -285,4 +381,4 @@ def plots() -> Iterator[Plot]:
     """All of them."""
     native = connect("fake://").native
     yield from (access(native), filtering(native), errors(), proposals(), outcomes(), weights(), periods())
-    yield from (defaults(), composite(), fused(), conversation())
+    yield from (confidence(), decay(), cycles(), wilson(), defaults(), composite(), fused(), conversation())

@@ -32,32 +32,6 @@ def count_min(depth: int) -> Callable[[float], float]:
     return lambda words: (1 - math.exp(-words)) ** depth
 
 
-def confidence(signals: Callable[[int], float], prior: float = 0.5) -> Callable[[float], float]:
-    """Confidence after x signals."""
-
-    def at(x: float) -> float:
-        found = prior
-        for number in range(int(x)):
-            found = min(1.0, max(0.0, found + (signals(number) - found) / math.sqrt(number + 1)))
-        return found
-
-    return at
-
-
-def wilson(failures: Callable[[int], int]) -> Callable[[float], float]:
-    """The lower end of Wilson's interval after x events."""
-
-    def at(x: float) -> float:
-        total = int(x)
-        if not total:
-            return 0.0
-        rate, square = (total - failures(total)) / total, 1.96**2
-        margin = 1.96 * math.sqrt(rate * (1 - rate) / total + square / (4 * total * total))
-        return (rate + square / (2 * total) - margin) / (1 + square / total)
-
-    return at
-
-
 def rewarded(alpha: float) -> Callable[[float], float]:
     """Q after x rewards of 1, from nothing."""
     return lambda count: 1 - (1 - alpha) ** count
@@ -78,31 +52,7 @@ def adaptation(seed: int, best: float = 0.7) -> Callable[[float], float]:
     return lambda call: course[int(call)]
 
 
-def decay(rate: float, base: float = 1.0) -> Callable[[float], float]:
-    """What is left of a base after days."""
-    return lambda days: base * max(days, 0.01) ** -rate
-
-
-def cyclic(days: float) -> float:
-    """A row with a daily cycle of amplitude .3 and a pressure of .1 a day, resolved on the fourth."""
-    waited = days if days < 4 else days - 4
-    return decay(0.5)(days) + 0.3 * math.cos(2 * math.pi * days) + 0.1 * waited
-
-
 PLOTS = [
-    Plot(
-        "wilson.svg",
-        "events",
-        "lower bound of the rate of success",
-        1.0,
-        tuple(range(31)),
-        {
-            "all succeed": wilson(lambda total: 0),
-            "one in ten fails": wilson(lambda total: total // 10),
-            "one in four fails": wilson(lambda total: total // 4),
-            "where a policy begins": lambda events: 0.6,
-        },
-    ),
     Plot(
         "q_values.svg",
         "rewards",
@@ -131,39 +81,6 @@ PLOTS = [
         1.0,
         tuple(range(61)),
         {f"seed {seed}": adaptation(seed) for seed in (1, 2, 3)},
-    ),
-    Plot(
-        "decay.svg",
-        "days",
-        "score",
-        3.0,
-        tuple(step / 20 for step in range(4, 601)),
-        {
-            "rate .1": decay(0.1),
-            "rate .5": decay(0.5),
-            "rate 1": decay(1.0),
-            "rate .5, base 6": decay(0.5, 6.0),
-        },
-    ),
-    Plot(
-        "cycles.svg",
-        "days",
-        "score",
-        2.0,
-        tuple(step / 50 for step in range(25, 401)),
-        {"decay alone": decay(0.5), "a daily cycle, and pressure that is resolved on day 4": cyclic},
-    ),
-    Plot(
-        "confidence.svg",
-        "signals",
-        "confidence",
-        1.0,
-        tuple(range(21)),
-        {
-            "always 0.9": confidence(lambda number: 0.9),
-            "0.9, one 0.1 at the tenth": confidence(lambda number: 0.1 if number == 9 else 0.9),
-            "0.9 and 0.1 in turn": confidence(lambda number: (0.9, 0.1)[number % 2]),
-        },
     ),
     Plot(
         "bm25_saturation.svg",
