@@ -27,6 +27,7 @@ from popoto import (
     WriteFilterMixin,
     clock,
     connect,
+    connection,
 )
 from popoto.recipes.policy_cache.statistics import wilson_ci_lower
 
@@ -114,15 +115,17 @@ class Proposed(Model):
 def proposals() -> Plot:
     """Proposals in three hours, ten every six minutes."""
     table = defaultdict[str, dict[float, float]](dict)
-    rows = [Proposed.create(name=f"{number}") for number in range(300)]
+    rows = Proposed.bulk_create(Proposed(name=f"{number}") for number in range(300))
     points = tuple(step / 10 for step in range(31))
     for name, answered in (("none is answered", 0), ("half are answered at once", 5), ("nine of ten are", 9)):
         for step, hours in enumerate(points[1:]):
             batch = rows[10 * step : 10 * step + 10]
             with clock.frozen(lambda hours=hours: DAWN + hours * 3600):
                 RecallProposal.create_batch(batch, partition=name)
+                pipeline = connection().pipeline()
                 for row in batch[:answered]:
-                    RecallProposal.resolve(row, "used", partition=name)
+                    RecallProposal.resolve(row, "used", partition=name, pipeline=pipeline)
+                pipeline.execute()
                 table[name][hours] = len(RecallProposal.get_pending(Proposed, name))
         table[name][0.0] = 0
     return Plot("proposals.svg", "hours", "pending", 120, points, curves(table), names_above=True)
