@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 import servers as stores
-from mutants import MUTANTS, SOUND
+from mutants import KINDS, MUTANTS, SOUND
 from mutants.mutant import BOTH, Mutant
 
 import popoto_conformance
@@ -189,6 +189,10 @@ def test_the_command_ends_as_a_forked_run_does(suite: Suite) -> None:
 
 def test_there_are_enough_mutants() -> None:
     assert len(MUTANTS) >= FEWEST
+
+
+def test_no_two_mutants_share_a_name() -> None:
+    assert len(MUTANTS) == len(KINDS)
 
 
 def test_every_mutant_says_in_one_sentence_what_is_broken() -> None:

@@ -55,15 +55,16 @@ def _name(kind: type[Mutant]) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "-", kind.__name__).lower()
 
 
-MUTANTS: dict[str, type[Mutant]] = {
-    _name(kind): kind
+KINDS: list[type[Mutant]] = [
+    kind
     for module in _MODULES
     for kind in vars(module).values()
     if isinstance(kind, type)
     and issubclass(kind, Mutant)
     and kind.__module__ == module.__name__
     and not kind.__name__.startswith("_")
-}
+]
+MUTANTS: dict[str, type[Mutant]] = {_name(kind): kind for kind in KINDS}
 SOUND = "none"
 
 

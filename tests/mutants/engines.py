@@ -215,7 +215,7 @@ class EmptyForMissingInScripts(_Engine):
     calls = "if command == 'GET' or command == 'HGET' then return call(unpack(words)) or '' end"
 
 
-class ZeroForMissingScores(_Engine):
+class ZeroForMissingInScripts(_Engine):
     """Gives a script the score 0 for a member that is missing."""
 
     killed_by = "test_memory"
