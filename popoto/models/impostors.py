@@ -30,17 +30,23 @@ async def removed(meta: Options, keyspace: Keyspace) -> int:
         if index.field in meta.listed:
             alone[(prefix + index.value_list(meta.model_name)).encode()] = b"zset"
     count = await _replaced(alone)
+    beside = [
+        ((prefix + store.before).encode(), store.after.encode()) for one in meta.companions for store in one.stores
+    ]
     cursor = 0
     while True:
         pattern = literal(prefix.encode()) + b"$*:" + literal(meta.model_name.encode()) + b":*"
         cursor, keys = await ask(scan(cursor, match=pattern))
-        found = {key: _kind(key, families) for key in keys if key not in alone}
+        found = {key: _kind(key, families, beside) for key in keys if key not in alone}
         count += await _replaced({key: kind for key, kind in found.items() if kind is not None})
         if cursor == 0:
             return count
 
 
-def _kind(key: bytes, families: dict[bytes, bytes]) -> bytes | None:
+def _kind(key: bytes, families: dict[bytes, bytes], beside: list[tuple[bytes, bytes]]) -> bytes | None:
+    """What the key of an index must hold; None for a key of none, and for one that may be a companion's."""
+    if any(key.startswith(before) and key.endswith(after) for before, after in beside):
+        return None
     return next((kind for base, kind in families.items() if key.startswith(base)), None)
 
 
