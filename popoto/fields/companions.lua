@@ -23,14 +23,6 @@
 local companion_kinds = {}
 local companions = {}
 
-local function take_list()
-  local words = {}
-  for number = 1, tonumber(take()) do
-    words[number] = take()
-  end
-  return words
-end
-
 local function take_companions()
   for number = 1, tonumber(take()) do
     local one = {kind = take(), name = take(), bare = take() == '1', stores = {}, partitions = {}}

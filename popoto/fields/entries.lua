@@ -2,10 +2,12 @@
 -- A prelude: it reads ARGV in order through take(), and needs value_text() of values.lua.
 --
 -- take()             the next argument
+-- take_list()        words: their number, and the words
+-- take_pairs()       words by name: their number, and of each the name and the word
 -- take_schema()      the indexes: their number; of each kind (S, U, Z or G), base key, field, code, the key of its list
 --                    of values or '', number of partitions, and of each partition field and code
 -- read_row(key, schema)     the fields that the indexes and schema.companions need, and those of schema.more, by name;
---                           false where one is missing
+--                           false where one is missing; the receipt as its texts by name, nil for none
 -- text_of(field, code, row) the escaped part of a field's value, and the one that 1.x used
 -- entry_keys(index, row)    the key of the row's entry, and the one that 1.x used; nil where it has none
 -- read_tokens(text), write_tokens(tokens)  the receipt: texts of values that bytes do not tell, kept in `$idx`
@@ -16,6 +18,23 @@ local at = 0
 local function take()
   at = at + 1
   return ARGV[at]
+end
+
+local function take_list()
+  local words = {}
+  for number = 1, tonumber(take()) do
+    words[number] = take()
+  end
+  return words
+end
+
+local function take_pairs()
+  local last, words = at + 1 + 2 * ARGV[at + 1], {}
+  for place = at + 2, last, 2 do
+    words[ARGV[place]] = ARGV[place + 1]
+  end
+  at = last
+  return words
 end
 
 local function take_schema()
@@ -39,7 +58,7 @@ local function read_tokens(text)
     place = colon + length + 1
     return string.sub(text, colon + 1, colon + length)
   end
-  while text and place <= #text do
+  while place <= #text do
     local name = piece()
     tokens[name] = piece()
   end
@@ -100,7 +119,7 @@ local function read_row(key, schema)
   for number, name in ipairs(names) do
     row[name] = values[number]
   end
-  row[RECEIPT] = read_tokens(row[RECEIPT])
+  row[RECEIPT] = row[RECEIPT] and read_tokens(row[RECEIPT]) or nil
   return row
 end
 
@@ -132,7 +151,8 @@ local function entry_keys(index, row)
     if not text then
       return nil, nil
     end
-    return index.base .. ':' .. text, index.base .. ':' .. legacy
+    local key = index.base .. ':' .. text
+    return key, legacy == text and key or index.base .. ':' .. legacy
   end
   if raw == NIL then
     return nil, nil

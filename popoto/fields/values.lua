@@ -11,7 +11,7 @@
 local value_text, value_number, text_part, part_text, plain_text
 do
   local byte, find, format, gsub = string.byte, string.find, string.format, string.gsub
-  local match, rep, sub, upper = string.match, string.rep, string.sub, string.upper
+  local match, rep, sub = string.match, string.rep, string.sub
 
   local function marked(text) return (gsub(text, "[/'?*^%[%]%-]", "/%0")) end
 
@@ -29,7 +29,6 @@ do
 
   -- Strings. At most four bytes form a character; no surrogates, as in Python.
   local function is_utf8(text)
-    if not find(text, "[\128-\255]") then return true end
     for _, character in ipairs({
       "[\194-\223][\128-\191]", "\224[\160-\191][\128-\191]", "\237[\128-\159][\128-\191]",
       "[\225-\236\238\239][\128-\191][\128-\191]", "\240[\144-\191][\128-\191][\128-\191]",
@@ -66,57 +65,45 @@ do
 
   local function whole_str(raw)
     local text, after = str_at(raw, 1)
-    if text and after == #raw + 1 and is_utf8(text) then return text end
-    return nil
-  end
-
-  -- The text of a tagged map of 1.x, its two keys in either order.
-  local function tagged(raw, tag)
-    if byte(raw, 1) ~= 0x82 then return nil end
-    local first, at = str_at(raw, 2)
-    local text, second
-    if first == tag and byte(raw, at) == 0xc3 then
-      second, at = str_at(raw, at + 1)
-      if second == "as_encodable" then text, at = str_at(raw, at) end
-    elseif first == "as_encodable" then
-      text, at = str_at(raw, at)
-      if text then second, at = str_at(raw, at) end
-      if second ~= tag or byte(raw, at) ~= 0xc3 then return nil end
-      at = at + 1
-    end
-    return text and at == #raw + 1 and text or nil
-  end
-
-  -- The payload of an extension type: fixed lengths of 1 to 16, or a length in 1 or 2 bytes.
-  local function extension(raw, code)
-    local b, length, at = byte(raw, 1), nil, 2
-    if b >= 0xd4 and b <= 0xd8 then
-      length = 2 ^ (b - 0xd4)
-    elseif b == 0xc7 or b == 0xc8 then
-      length, at = unsigned(raw, 2, b - 0xc6), b - 0xc4
-    end
-    if length and byte(raw, at) == code and #raw == at + length then return sub(raw, at + 1) end
-    return nil
-  end
-
-  local READ = {}
-
-  function READ.s(raw) return parts(whole_str(raw)) end
-
-  function READ.r(raw)
-    local text = whole_str(raw)
-    return text, text
-  end
-
-  function READ.b(raw)
-    local text = raw == "\195" and "True" or raw == "\194" and "False" or nil
-    return text, text
+    return text and after == #raw + 1 and (not find(text, "[\128-\255]") or is_utf8(text)) and text or nil
   end
 
   -- What follows is defined when it is first wanted: most scripts never do, and a definition costs at every call.
-  local integer, floating
+  local READ, integer, floating, tagged, extension = {}, nil, nil, nil, nil
+
+  local function wrappings()
+    -- The text of a tagged map of 1.x, its two keys in either order.
+    tagged = function(raw, tag)
+      if byte(raw, 1) ~= 0x82 then return nil end
+      local first, at = str_at(raw, 2)
+      local text, second
+      if first == tag and byte(raw, at) == 0xc3 then
+        second, at = str_at(raw, at + 1)
+        if second == "as_encodable" then text, at = str_at(raw, at) end
+      elseif first == "as_encodable" then
+        text, at = str_at(raw, at)
+        if text then second, at = str_at(raw, at) end
+        if second ~= tag or byte(raw, at) ~= 0xc3 then return nil end
+        at = at + 1
+      end
+      return text and at == #raw + 1 and text or nil
+    end
+
+    -- The payload of an extension type: fixed lengths of 1 to 16, or a length in 1 or 2 bytes.
+    extension = function(raw, code)
+      local b, length, at = byte(raw, 1), nil, 2
+      if b >= 0xd4 and b <= 0xd8 then
+        length = 2 ^ (b - 0xd4)
+      elseif b == 0xc7 or b == 0xc8 then
+        length, at = unsigned(raw, 2, b - 0xc6), b - 0xc4
+      end
+      if length and byte(raw, at) == code and #raw == at + length then return sub(raw, at + 1) end
+      return nil
+    end
+  end
 
   local function numbers()
+    if not tagged then wrappings() end
     -- The digits of a 64-bit integer of 8 bytes: a double would round it.
     local function wide_digits(negative, ...)
       local limbs = { 0, 0, 0 } -- base 10^7: limb * 256 stays far below 2^53
@@ -211,7 +198,7 @@ do
       local sign, whole, fraction, rest = match(text, "^([+-]?)(%d*)%.?(%d*)(.*)$")
       if sign == "+" then sign = "" end
       if whole == "" and fraction == "" then
-        local word = upper(rest)
+        local word = string.upper(rest)
         local signal, payload = match(word, "^(S?)NAN0*(%d*)$")
         if find(text, ".", 1, true) or not (signal or word == "INF" or word == "INFINITY") then return nil end
         word = sign .. (signal and gsub(signal, "S", "s") .. "NaN" .. payload or "Infinity")
@@ -264,6 +251,7 @@ do
   end
 
   local function moments()
+    if not tagged then wrappings() end
     local MONTH_DAYS = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 }
 
     -- 1.x wrote the year 999 unpadded: the year is what precedes the last four digits.
@@ -358,14 +346,23 @@ do
 
   value_text = function(kind, raw)
     if not raw or raw == "" then return nil, nil end
-    if kind == "i" or kind == "f" or kind == "D" then
-      if not integer then numbers() end
-    elseif kind == "d" or kind == "t" or kind == "T" then
-      if not READ.d then moments() end
+    if raw == "\192" and kind ~= "x" then return "None", "None" end
+    if kind == "s" then return parts(whole_str(raw)) end
+    if kind == "r" then
+      local text = whole_str(raw)
+      return text, text
+    end
+    if kind == "b" then
+      local text = raw == "\195" and "True" or raw == "\194" and "False" or nil
+      return text, text
+    end
+    if (kind == "i" or kind == "f" or kind == "D") and not integer then
+      numbers()
+    elseif (kind == "d" or kind == "t" or kind == "T") and not READ.d then
+      moments()
     end
     local read = READ[kind]
     if not read then return nil, nil end
-    if raw == "\192" then return "None", "None" end
     return read(raw)
   end
 

@@ -140,7 +140,9 @@ class Options:
             (one.fragment for one in self.companions),
             composites=bool(self.indexes),
             lists=bool(self.listed),
-            schema=schema_text(self.db_class_set_key, self.schema_words("", self.row_indexes)),
+            schema=schema_text(
+                self.db_class_set_key, self.schema_words("", self.row_indexes), alone=not self.companions
+            ),
         )
         self.signals: dict[str, Signal] = dict(signals)
         for field in self.field_list:

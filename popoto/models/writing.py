@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from popoto import clock
@@ -50,21 +50,31 @@ def delete_call(
 
 
 def save_call(
-    change: Change, keyspace: Keyspace, extras: Iterable[Extra] = (), script: Script[Any] | None = None
+    change: Change, keyspace: Keyspace, extras: Sequence[Extra] = (), script: Script[Any] | None = None
 ) -> Call[Any]:
     """The call that makes a change; of its script another form may be asked for."""
     keys = [key_bytes(keyspace.prefix + change.key), keyspace.class_set, keyspace.ledger, keyspace.receipts]
     others = change.older if change.former is None else (change.former, *change.older)
     keys += [key_bytes(keyspace.prefix + key) for key in others]
-    identity = keyspace.key_order if change.older else ()
-    words: list[Arg] = [b"%d" % present(), change.mode, *change.expiry, b"%d" % len(identity), *identity]
-    words.append(b"%d" % len(change.values))
+    words: list[Arg] = [b"%d" % present(), change.mode, *change.expiry, b"%d" % len(change.values)]
     for name, raw in change.values.items():
         words += (name, raw)
     words.append(b"%d" % len(change.scores))
     for name, score in change.scores.items():
         words += (name, str(score))
-    words.append(b"%d" % len(change.tokens))
+    more = _more(change, keyspace, extras)
+    words += (b"1", *more) if more else (b"0",)
+    return Call.of_row(script or keyspace.scripts.save, keys, keyspace.schema, words)
+
+
+def _more(change: Change, keyspace: Keyspace, extras: Sequence[Extra]) -> list[Arg]:
+    """The words of what most changes do not have; none for those."""
+    companions = keyspace.companions if change.companions is None else change.companions
+    further = change.older or change.tokens or change.expected or change.increments or extras
+    if not further and len(companions) == 1:
+        return []
+    identity = keyspace.key_order if change.older else ()
+    words: list[Arg] = [b"%d" % len(identity), *identity, b"%d" % len(change.tokens)]
     for name, text in change.tokens.items():
         words += (name, text)
     words.append(b"%d" % len(change.expected))
@@ -73,9 +83,8 @@ def save_call(
     words.append(b"%d" % len(change.increments))
     for name, increment in change.increments.items():
         words += (name, *increment)
-    companions = keyspace.companions if change.companions is None else change.companions
     words += (*companions, *(extra_words(extras) or (b"0",)))
-    return Call.of_row(script or keyspace.scripts.save, keys, keyspace.schema, words)
+    return words
 
 
 async def save(
