@@ -1,9 +1,6 @@
 -- Index entries: which sets and sorted sets a stored row is a member of, told from the bytes of its fields.
--- A prelude: it reads ARGV in order through take(), and needs value_text() of values.lua.
+-- A prelude: it reads ARGV through arguments.lua, and needs value_text() of values.lua.
 --
--- take()             the next argument
--- take_list()        words: their number, and the words
--- take_pairs()       words by name: their number, and of each the name and the word
 -- take_schema()      the indexes: their number; of each kind (S, U, Z or G), base key, field, code, the key of its list
 --                    of values or '', number of partitions, and of each partition field and code
 -- read_row(key, schema)     the fields that the indexes and schema.companions need, and those of schema.more, by name;
@@ -11,32 +8,9 @@
 -- text_of(field, code, row) the escaped part of a field's value, and the one that 1.x used
 -- entry_keys(index, row)    the key of the row's entry, and the one that 1.x used; nil where it has none
 -- read_tokens(text), write_tokens(tokens)  the receipt: texts of values that bytes do not tell, kept in `$idx`
+-- include: popoto.fields arguments.lua
 local RECEIPT = '$idx'
 local NIL = '\192'
-local at = 0
-
-local function take()
-  at = at + 1
-  return ARGV[at]
-end
-
-local function take_list()
-  local words = {}
-  for number = 1, tonumber(take()) do
-    words[number] = take()
-  end
-  return words
-end
-
-local function take_pairs()
-  local last, words = at + 1 + 2 * ARGV[at + 1], {}
-  for place = at + 2, last, 2 do
-    words[ARGV[place]] = ARGV[place + 1]
-  end
-  at = last
-  return words
-end
-
 local function take_schema()
   local schema = {}
   for number = 1, tonumber(take()) do

@@ -103,7 +103,6 @@ do
   end
 
   local function numbers()
-    if not tagged then wrappings() end
     -- The digits of a 64-bit integer of 8 bytes: a double would round it.
     local function wide_digits(negative, ...)
       local limbs = { 0, 0, 0 } -- base 10^7: limb * 256 stays far below 2^53
@@ -156,6 +155,11 @@ do
       end
       return b1 >= 128 and -number or number
     end
+  end
+
+  local function number_texts()
+    if not tagged then wrappings() end
+    if not integer then numbers() end
 
     -- The fewest digits that read back as a positive number, and its point: number = 0.digits * 10^point.
     local function shortest(number)
@@ -356,8 +360,8 @@ do
       local text = raw == "\195" and "True" or raw == "\194" and "False" or nil
       return text, text
     end
-    if (kind == "i" or kind == "f" or kind == "D") and not integer then
-      numbers()
+    if (kind == "i" or kind == "f" or kind == "D") and not READ.i then
+      number_texts()
     elseif (kind == "d" or kind == "t" or kind == "T") and not READ.d then
       moments()
     end

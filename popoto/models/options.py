@@ -144,6 +144,10 @@ class Options:
                 self.db_class_set_key, self.schema_words("", self.row_indexes), alone=not self.companions
             ),
         )
+        # Fields on which nothing else of the row depends.
+        indexed = {name for index in self.row_indexes for name in (*index.field.split(":"), *index.partitions)}
+        bound = bool(self.companions or self.version_field)
+        self.lone_field_names = frozenset() if bound else self.fields.keys() - indexed
         self.signals: dict[str, Signal] = dict(signals)
         for field in self.field_list:
             self.signals |= field.signals(self.model_name)

@@ -6,7 +6,7 @@ import string
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from popoto.fields.companions import Fragment
 from popoto.storage import Script
@@ -22,6 +22,10 @@ RECEIPT, EXPIRY_MARK = b"$idx", b"$ttl"
 def sums(raw: Any) -> list[Any]:
     """The bytes of each sum; none where the script added nothing and counts new fields."""
     return raw if isinstance(raw, list) else []
+
+
+ADD: Final = Script("popoto.add", _PACKAGE, "add.lua", shape=sums, writes=True, rows=128)
+"""Adds to a number on which nothing else of its row depends."""
 
 
 @dataclass(frozen=True, slots=True)
