@@ -11,10 +11,12 @@
 -- include: popoto.fields arguments.lua
 local RECEIPT = '$idx'
 local NIL = '\192'
+local NONE = {}
 local function take_schema()
   local schema = {}
   for number = 1, tonumber(take()) do
     local index = {kind = take(), base = take(), field = take(), code = take(), list = take(), partitions = {}}
+    index.list = index.list ~= '' and index.list or nil
     for part = 1, tonumber(take()) do
       index.partitions[part] = {field = take(), code = take()}
     end
@@ -61,7 +63,7 @@ local function needed_fields(schema)
   end
   for _, index in ipairs(schema) do
     need(index.field)
-    for _, part in ipairs(index.partitions) do
+    for _, part in ipairs(index.partitions or NONE) do
       need(part.field)
     end
   end
@@ -132,7 +134,7 @@ local function entry_keys(index, row)
     return nil, nil
   end
   local key, former = index.base, index.base
-  for _, part in ipairs(index.partitions) do
+  for _, part in ipairs(index.partitions or NONE) do
     local text, legacy = text_of(part.field, part.code, row)
     if not text then
       return nil, nil

@@ -8,12 +8,12 @@
 -- enroll(class_set, schema)    counts a row that was just added to the class set and whose values are all listed
 -- withdraw(class_set, key)     takes a row out of the class set
 local function listed_value(index, key)
-  local part = index.list ~= '' and string.sub(key, #index.base + 2) or 'None'
+  local part = index.list and string.sub(key, #index.base + 2) or 'None'
   return part ~= 'None' and part_text(part) or nil
 end
 
 local function unlist_value(list, key)
-  if list == '' or redis.call('EXISTS', key) == 1 then
+  if not list or redis.call('EXISTS', key) == 1 then
     return
   end
   local part = string.match(key, '^.*:(.*)$')

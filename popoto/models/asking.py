@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
 
 from popoto.exceptions import QueryException
 from popoto.fields.expressions import Q
 from popoto.models import creating
 from popoto.models.arrangement import arranged
-from popoto.models.reading import brought, by_keys, class_size, key_text
+from popoto.models.reading import brought, by_keys, class_size, key_text, row_at
 from popoto.queries import explain, parse, related, run
 from popoto.queries.explain import Explanation
 from popoto.queries.fetch import Wide
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from popoto.models.model import Model
 
 M = TypeVar("M", bound="Model")
+_ALL: Final = Wanted()
 
 
 class Asking(Generic[M]):
@@ -38,7 +39,7 @@ class Asking(Generic[M]):
         also: tuple[Q, ...] = (),
     ) -> None:
         self._model = model
-        self._wanted = wanted or Wanted()
+        self._wanted = wanted or _ALL
         self._given = given or {}
         self._also = also
         self._answer: list[Any] | None = None
@@ -153,6 +154,10 @@ class Asking(Generic[M]):
     async def _by_key_values(self, values: dict[str, Any]) -> M | None:
         """The row with just these key values: what `get` is asked for most."""
         meta = self._model._meta
+        if meta.settled_keys and (key := meta.settled_key(values)) is not None:
+            row = await row_at(self._model, key)
+            settled = row is None or all(getattr(row, name) == values[name] for name in meta.key_order)
+            return row if settled else None
         leaves = parse.leaves(meta, values)
         equal = {name: value for leaf in leaves for name, value in equalities(leaf).items()}
         for row in await by_keys(self._model, meta.row_keys(equal), skip_none=True):

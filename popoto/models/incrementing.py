@@ -99,7 +99,8 @@ def _addition(
     if extras or field.name not in instance._meta.lone_field_names:
         return save_call(change, keyspace, extras, keyspace.scripts.increment)
     key = key_bytes(keyspace.prefix + change.key)
-    return Call.of_row(ADD, (key,), ALONE, (field.name, *change.increments[field.name]))
+    words = (field.name, *change.increments[field.name])
+    return Call.of_row(ADD, (key,), ALONE, [word.encode() for word in words])
 
 
 def _fits_double(field: Field[Any], before: bytes | None, step: Any) -> bool:

@@ -23,7 +23,7 @@ local function keep_ledger()
     end
     for _, index in ipairs(schema) do
       local entry, legacy = entry_keys(index, row)
-      if entry and index.list ~= '' then
+      if entry and index.list then
         add('V' .. #index.list .. ':' .. index.list .. entry)
       elseif entry then
         add((is_sorted(index) and 'Z' or 'S') .. entry)

@@ -11,7 +11,7 @@ from popoto.fields import Field
 from popoto.fields.companions import Action, Companion
 from popoto.fields.signals import Signal
 from popoto.models import acting, change, hooks, incrementing, writing
-from popoto.models.change import checked
+from popoto.models.change import QUESTIONED, checked
 from popoto.models.decaying import Decaying
 from popoto.models.dictionaries import AsDictionary
 from popoto.models.extras import Extra
@@ -61,6 +61,7 @@ class Model(Many, Upkeep, Decaying, AsDictionary, metaclass=ModelBase):
         state["_redis_key"] = None
         state["_raw"] = {}
         left = len(kwargs)
+        unquestioned = meta.unquestioned
         for field in meta.field_list:
             name = field.name
             if name in kwargs:
@@ -70,7 +71,11 @@ class Model(Many, Upkeep, Decaying, AsDictionary, metaclass=ModelBase):
                     value = field.initial()
             else:
                 value = field.initial()
-            state[name] = field.nothing if value is None else checked(model, field, value, null_check=False)
+            kind, most = unquestioned.get(name, QUESTIONED)
+            if type(value) is kind and (most is None or len(value) <= most):
+                state[name] = value
+            else:
+                state[name] = field.nothing if value is None else checked(model, field, value, null_check=False)
         if left:
             self._take_expiry(kwargs)
 
@@ -237,7 +242,7 @@ class Model(Many, Upkeep, Decaying, AsDictionary, metaclass=ModelBase):
             ModelException: when a value may not be stored, or a unique one is taken. Nothing was written.
         """
         instance = cls(**kwargs)
-        waiting = cls._run(writing.save(instance), pipeline)
+        waiting = cls._run(writing.save(instance, is_fresh=cls.__init__ is Model.__init__), pipeline)
         return instance if pipeline is None else waiting
 
     @overload
@@ -250,7 +255,7 @@ class Model(Many, Upkeep, Decaying, AsDictionary, metaclass=ModelBase):
     async def async_create(cls, pipeline: Any = None, **kwargs: Any) -> Any:
         """`create` for asyncio."""
         instance = cls(**kwargs)
-        waiting = await cls._arun(writing.save(instance), pipeline)
+        waiting = await cls._arun(writing.save(instance, is_fresh=cls.__init__ is Model.__init__), pipeline)
         return instance if pipeline is None else waiting
 
     def save(

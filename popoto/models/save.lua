@@ -32,13 +32,12 @@ local class_set, ledger, receipts = KEYS[2], KEYS[3], KEYS[4]
 -- A row with a time to live takes this many expired ones with it, so that indexes never grow by them.
 local REAPED = 8
 local EXPIRY_MARK = '$ttl'
-local NONE = {}
 
 local function touches(index, changed)
   if changed[index.field] then
     return true
   end
-  for _, part in ipairs(index.partitions) do
+  for _, part in ipairs(index.partitions or NONE) do
     if changed[part.field] then
       return true
     end
@@ -182,7 +181,7 @@ local function save_row(first_key, last_key)
       old_key, old_legacy = entry_keys(index, before)
       score = old_key and leave(writes, index, old_key, kept, source)
       legacy_score = old_legacy ~= old_key and leave(writes, index, old_legacy, kept, source)
-      if old_key and index.list ~= '' and old_key ~= kept then
+      if old_key and index.list and old_key ~= kept then
         emptied[#emptied + 1] = {index.list, old_key}
       end
     end

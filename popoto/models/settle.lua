@@ -5,7 +5,7 @@
 -- include: popoto.fields value_lists.lua
 local fields, size = {}, redis.call('SCARD', KEYS[1])
 for _, index in ipairs(take_schema()) do
-  if index.list ~= '' then
+  if index.list then
     fields[#fields + 1] = index.field
   end
 end

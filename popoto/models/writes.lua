@@ -7,7 +7,6 @@
 -- take_back(writes, count)                  undoes the first of them
 -- write_row(key, first, last, sums)         the words of ARGV, and others, as a hash's fields; the number of new ones, or
 --                                           the error
-local INVERSE = {SADD = 'SREM', SREM = 'SADD', ZADD = 'ZREM', GEOADD = 'ZREM'}
 local replies = {}
 
 local function leave(writes, index, key, kept, member)
@@ -20,12 +19,13 @@ local function leave(writes, index, key, kept, member)
 end
 
 local function take_back(writes, count)
+  local inverse = {SADD = 'SREM', SREM = 'SADD', ZADD = 'ZREM', GEOADD = 'ZREM'}
   for number = count, 1, -1 do
     local write = writes[number]
     if write.last then
       redis.call('ZADD', write[2], write.last, write[#write])
     elseif replies[number] == 1 then
-      redis.call(INVERSE[write[1]], write[2], write[#write])
+      redis.call(inverse[write[1]], write[2], write[#write])
     end
   end
 end

@@ -19,7 +19,7 @@ from popoto.storage.urls import masked
 
 Argvs = Sequence[tuple[bytes, ...]]
 # What stands before a word of so many bytes.
-_HEADS: Final = tuple(b"\r\n$%d\r\n" % size for size in range(256))
+_HEADS: Final = tuple(b"\r\n$%d\r\n" % size for size in range(1024))
 # A longer word is sent as it is, and not copied.
 _LONG: Final = 65_536
 # The clients' own bound, from 100 on, is none that a user has set.
@@ -33,19 +33,26 @@ def packed(argvs: Argvs) -> list[bytes]:
     for argv in argvs:
         words = (*argv[0].split(), *argv[1:]) if b" " in argv[0] else argv
         parts.append(b"*%d" % len(words))
-        for word in words:
-            size = len(word)
-            if size < 256:
-                parts += (_HEADS[size], word)
-            elif size < _LONG:
-                parts += (b"\r\n$%d\r\n" % size, word)
-            else:
-                parts.append(b"\r\n$%d\r\n" % size)
-                pieces += (b"".join(parts), word)
-                parts = []
+        try:
+            parts += [part for word in words for part in (_HEADS[len(word)], word)]
+        except IndexError:
+            parts = _with_long(words, parts, pieces)
         parts.append(b"\r\n")
     pieces.append(b"".join(parts))
     return pieces
+
+
+def _with_long(words: Sequence[bytes], parts: list[bytes], pieces: list[bytes]) -> list[bytes]:
+    """The parts with words of any length; very long ones are pieces of their own, and parts begin anew after them."""
+    for word in words:
+        size = len(word)
+        if size < _LONG:
+            parts += (_HEADS[size] if size < len(_HEADS) else b"\r\n$%d\r\n" % size, word)
+        else:
+            parts.append(b"\r\n$%d\r\n" % size)
+            pieces += (b"".join(parts), word)
+            parts = []
+    return parts
 
 
 @dataclass(frozen=True, slots=True)
