@@ -22,8 +22,8 @@ from msgpack import ExtType
 packb: Callable[..., bytes] = msgpack.packb
 unpackb: Callable[..., object] = msgpack.unpackb
 
-# A kept packer takes a fifth of the time of one for each value. Only one in C, under the interpreter's lock, can be shared;
-# it keeps the memory of the longest text, so longer ones do without.
+# A kept packer takes a fifth of the time of one for each value. Only one in C, under the interpreter's lock, can be
+# shared; it keeps the memory of the longest text, so longer ones do without.
 _shared = msgpack.Packer.__module__ == "msgpack._cmsgpack" and getattr(sys, "_is_gil_enabled", lambda: True)()
 _pack_small: Callable[..., bytes] = msgpack.Packer().pack if _shared else packb
 

@@ -1,8 +1,9 @@
 -- Writes of which all are made or none: a key of another type may be met at any of them, and a script is not rolled back.
 -- A prelude. A write is a command's words, of SADD, SREM, ZADD, ZREM or GEOADD, the member last; with `last` the score that
--- the member has before it.
+-- the member has before it, or its longitude and latitude.
 --
--- leave(writes, index, key, kept, member)   adds what takes a member out of an entry, unless that is kept; its score there
+-- leave(writes, index, key, kept, member)   adds what takes a member out of an entry, unless that is kept; its score or
+--                                           place there
 -- make(writes)                              nil; or the error of one, and none is made
 -- take_back(writes, count)                  undoes the first of them
 -- write_row(key, first, last, sums)         the words of ARGV, and others, as a hash's fields; the number of new ones, or
@@ -11,7 +12,12 @@ local replies = {}
 
 local function leave(writes, index, key, kept, member)
   local sorted = is_sorted(index)
-  local score = sorted and redis.call('ZSCORE', key, member) or nil
+  local score
+  if index.kind == 'Z' then
+    score = redis.call('ZSCORE', key, member) or nil
+  elseif sorted then
+    score = redis.call('GEOPOS', key, member)[1] or nil
+  end
   if key ~= kept and (score or not sorted) then
     writes[#writes + 1] = sorted and {'ZREM', key, member, last = score} or {'SREM', key, member}
   end
@@ -22,8 +28,11 @@ local function take_back(writes, count)
   local inverse = {SADD = 'SREM', SREM = 'SADD', ZADD = 'ZREM', GEOADD = 'ZREM'}
   for number = count, 1, -1 do
     local write = writes[number]
-    if write.last then
-      redis.call('ZADD', write[2], write.last, write[#write])
+    local last = write.last
+    if type(last) == 'table' then
+      redis.call('GEOADD', write[2], last[1], last[2], write[#write])
+    elseif last then
+      redis.call('ZADD', write[2], last, write[#write])
     elseif replies[number] == 1 then
       redis.call(inverse[write[1]], write[2], write[#write])
     end
