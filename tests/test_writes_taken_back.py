@@ -1,4 +1,4 @@
-"""A save whose writes fail half-way puts back those before: entries, scores, places, lists of values and the class set."""
+"""A save that fails half-way puts back what it wrote: entries, scores, places, lists of values and the class set."""
 
 from __future__ import annotations
 
