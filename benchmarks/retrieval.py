@@ -1,6 +1,6 @@
 """How well the parts of a memory find the turns of a conversation that answer a question, and how fast.
 
-    python benchmarks/retrieval.py [FILE] [--url URL] [--provider MODULE:CLASS] [--analyzer simple|english]
+    python benchmarks/retrieval.py [FILE] [--url URL] [--provider NAME] [--model MODEL] [--analyzer simple|english]
 
 FILE is JSON, `benchmarks/data/conversations.json` unless given:
 
@@ -15,9 +15,10 @@ recall of the evidence among the first 1, 5, 10 and 20 turns, the reciprocal ran
 (MRR), nDCG@10 (Jarvelin and Kekalainen 2002, with gains of 1 and 0), and the median and 95th percentile of the
 milliseconds of one search.
 
-The provider is `popoto.embeddings.hashing:HashingProvider` unless given: a test double that knows words only, so
-"semantic" means nothing before a real one is named, as `popoto.embeddings.local:SentenceTransformersProvider`.
-Nothing here is asserted.
+The provider is `hashing` unless given: a test double that knows words only, so "semantic" means nothing before a real
+one is named: `sentence-transformers`, `ollama`, `openai`, `voyage`, or a class of your own as MODULE:CLASS. MODEL is
+what it is made with, for sentence-transformers a name or a folder; its own default unless given. Nothing here is
+asserted.
 """
 
 from __future__ import annotations
@@ -39,7 +40,23 @@ from popoto import BM25Field, ContextAssembler, EmbeddingField, Field, IndexedFi
 DATA = Path(__file__).resolve().parent / "data" / "conversations.json"
 DEPTHS = (1, 5, 10, 20)
 MOST = max(DEPTHS)
+PROVIDERS = {
+    "hashing": "popoto.embeddings.hashing:HashingProvider",
+    "ollama": "popoto.embeddings.ollama:OllamaProvider",
+    "openai": "popoto.embeddings.openai:OpenAIProvider",
+    "sentence-transformers": "popoto.embeddings.local:SentenceTransformersProvider",
+    "voyage": "popoto.embeddings.voyage:VoyageProvider",
+}
 Search = Callable[[str, str], list[str]]
+
+
+def provider_of(name: str, model: str | None) -> Any:
+    """A provider by its name here, or as MODULE:CLASS."""
+    module, _, class_name = PROVIDERS.get(name, name).partition(":")
+    if not class_name:
+        raise SystemExit(f"--provider {name} is unknown: use one of {', '.join(PROVIDERS)}, or MODULE:CLASS")
+    made = getattr(import_module(module), class_name)
+    return made() if model is None else made(model=model)
 
 
 def turn_model(analyzer: str) -> type[Model]:
@@ -147,18 +164,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", nargs="?", type=Path, default=DATA)
     parser.add_argument("--url", default="embedded::memory:")
-    parser.add_argument("--provider", default="popoto.embeddings.hashing:HashingProvider")
+    parser.add_argument("--provider", default="hashing")
+    parser.add_argument("--model")
     parser.add_argument("--analyzer", default="english")
     asked = parser.parse_args()
     conversations = json.loads(asked.file.read_text(encoding="utf-8"))["conversations"]
-    module, name = asked.provider.split(":")
+    provider = provider_of(asked.provider, asked.model)
     with tempfile.TemporaryDirectory() as folder:
-        popoto.configure(embedding_provider=getattr(import_module(module), name)(), content_path=folder)
+        popoto.configure(embedding_provider=provider, content_path=folder)
         popoto.connect(asked.url)
         model = turn_model(asked.analyzer)
         turns = fill(model, conversations)
         questions = sum(bool(one["evidence"]) for each in conversations for one in each["questions"])
-        print(f"{turns} turns, {questions} questions, {name}, analyzer {asked.analyzer}, {asked.url}")
+        made_by = f"{provider.name} {provider.model}"
+        print(f"{turns} turns, {questions} questions, {made_by}, analyzer {asked.analyzer}, {asked.url}")
         print(f"{'':36}" + "".join(f"{f'R@{depth}':>7}" for depth in DEPTHS) + "    MRR nDCG10  ms/50%  ms/95%")
         for way, search in searches(model).items():
             *means, middle, slow = measured(search, conversations)

@@ -108,6 +108,10 @@ class ReplyError(BackendError):
         self.code = code
         self.text = text
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """What another process makes the error of."""
+        return type(self), (self.code, self.text), self.__dict__
+
 
 class WrongType(ReplyError):
     """The key holds another kind of value."""

@@ -42,8 +42,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         _isolation(item.config).begin(item)
 
 
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """Put the connections back."""
+# After the fixtures of the session, and before a worker of pytest-xdist says that it has finished and may be killed.
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Empty the store and put the connections back."""
+    config = session.config
     if _ISOLATION in config.stash:
         config.stash[_ISOLATION].finish()
         del config.stash[_ISOLATION]

@@ -37,7 +37,7 @@ def number(db: int | str, name: str = "db") -> int:
     """
     try:
         found = int(db)
-    except ValueError:
+    except (TypeError, ValueError):
         raise ValueError(f"{name}={db!r} must be an integer from 1 up") from None
     if found < 1:
         raise ValueError(f"{name}={db!r} is refused: database 0 is where production data lives; use 1 or higher")

@@ -1,22 +1,31 @@
-"""The stores under the tests: every backend through one fixture, each test on an empty one."""
+"""The stores under the tests: every backend through one fixture, each test on an empty one; and stores of contents."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
 import servers as stores
+from embedded import serving
+from programs import Program
 from proxy import Proxy
 
 import popoto
 from popoto.queries import fetch
 from popoto.storage import Connection, reset, set_connection
+from popoto.stores import FilesystemStore
+from popoto_embedded.supervisor import Settings, open_server
 
 EVERY = [pytest.param(name, marks=[] if name == "fake" else pytest.mark.server) for name in stores.NAMES]
 REAL = [pytest.param(name, marks=pytest.mark.server) for name in stores.KINDS]
+
+
+# Their assertions show what differs, as those of tests do.
+pytest.register_assert_rewrite("oracle", "trips")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -142,3 +151,42 @@ def proxied(server: Connection, proxy: Proxy) -> Iterator[Connection]:
     with popoto.using(made):
         yield made
     made.close()
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    """The folder of a store of contents, which its first content makes."""
+    return tmp_path / "contents"
+
+
+@pytest.fixture
+def files_store(base: Path) -> FilesystemStore:
+    """A store of contents on files."""
+    return FilesystemStore(base)
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Program]]:
+    """Start programs that use an embedded server; they end with the test."""
+    programs: list[Program] = []
+
+    def start(source: str, *arguments: object) -> Program:
+        programs.append(Program(source, *arguments))
+        return programs[-1]
+
+    yield start
+    for program in programs:
+        if program.process.poll() is None:
+            program.process.kill()
+        with program.process:
+            pass
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Iterator[Path]:
+    """The directory of an embedded server, which still opens after the test and is left by the last user."""
+    directory = tmp_path / "data"
+    yield directory
+    if directory.exists():
+        open_server(Settings(directory)).close()
+        assert not serving(directory)

@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from popoto.exceptions import BackendError
@@ -71,6 +72,7 @@ NAMES = ("fake", "embedded", *KINDS)
 OPTIONAL = frozenset({"redis"})
 
 
+@cache
 def missing() -> dict[str, str]:
     """The stores that cannot be had here, with the reasons."""
     found: dict[str, str] = {}

@@ -6,6 +6,7 @@ Written from the description of 1.x's layout, apart from the code under test: th
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Collection
 from datetime import date, datetime
 from decimal import Decimal
@@ -42,6 +43,16 @@ LEDGER = ("$Exp", "$Rcpt")
 def keyspace(plain: Any) -> dict[bytes, Any]:
     """Every key with its content; of places, whose scores are the server's affair, the members alone."""
     return {key: content_of(plain, key) for key in plain.scan_iter(count=1000)}
+
+
+def let_expire(plain: Any) -> None:
+    """Let the time come for every key that has a time to live."""
+    waiting = [key for key in plain.scan_iter(count=1000) if plain.pttl(key) > 0]
+    for key in waiting:
+        plain.pexpire(key, 1)
+    deadline = time.monotonic() + 60
+    while waiting and plain.exists(*waiting) and time.monotonic() < deadline:
+        time.sleep(0.002)
 
 
 def content_of(plain: Any, key: bytes) -> Any:

@@ -110,6 +110,8 @@ NO_READS: dict[str, Any] = {
     "no_track get": lambda: Memory.query.no_track().get(name="a"),
     "no_track iterator": lambda: list(Memory.query.no_track().iterator()),
     "update": lambda: Memory.query.filter(name="a").update(size=3),
+    "bulk_update": lambda: Memory.bulk_update(Memory.query.filter(name="a"), size=3),
+    "async bulk_update": lambda: asyncio.run(once(Memory.async_bulk_update(Memory.query.filter(name="a"), size=3))),
     "get_or_create": lambda: Memory.get_or_create(name="a"),
     "refresh": lambda: Memory.query.no_track().get(name="a").refresh(),  # type: ignore[union-attr]
 }

@@ -127,7 +127,9 @@ def test_the_window_is_the_default_of_the_moment(monkeypatch: pytest.MonkeyPatch
     assert made.baseline_quality == 1.0
 
 
-@pytest.mark.parametrize("wrong", [{"window_size": 0}, {"window_size": 1.5}, {"weight_perturbation": 0}])
+@pytest.mark.parametrize(
+    "wrong", [{"window_size": 0}, {"window_size": 1.5}, {"weight_perturbation": 0}, {"weight_perturbation": "x"}]
+)
 def test_arguments_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(QueryException):
         adaptive([], **wrong)

@@ -10,13 +10,14 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from stored import keyspace
+from stored import keyspace, let_expire
 
 from popoto import (
     BM25Field,
     Field,
     IndexedField,
     KeyField,
+    ListField,
     Model,
     ModelException,
     QueryException,
@@ -133,6 +134,8 @@ def test_a_declaration_that_makes_no_sense_is_refused() -> None:
         BM25Field(source="text", b=1.5)
     with pytest.raises(ModelException, match="no other field of the model"):
         type("Bad", (Model,), {"words": BM25Field(source="body")})
+    with pytest.raises(ModelException, match="or a capped list, whose pushes no index follows"):
+        type("Bad", (Model,), {"log": ListField(max_length=3), "words": BM25Field(source="log")})
     with pytest.raises(ModelException, match="holds no value of its own"):
         Note(name="a", words="x")
     with pytest.raises(QueryException, match="words"):
@@ -196,6 +199,25 @@ def test_expired_rows_are_not_found_and_leave_nothing(store: Connection, plain: 
         Note.create(name="f", code="f", text="other")
     assert plain.zscore("$BM25:Note:words:dl", "Note:e") is None
     assert plain.get("$BM25:Note:words:n") == b"5"
+
+
+def test_the_words_of_a_row_that_really_expires_leave_with_it(store: Connection, plain: Any) -> None:
+    Note.create(name="e", code="e", text="ephemeral redis", _ttl=1000)
+    let_expire(plain)
+    assert found("ephemeral") == []
+    with clock.frozen(lambda: 4e9):
+        Note.create(name="f", code="f", text="other")
+    assert b"$BM25:Note:words:inv:ephemeral" not in keyspace(plain)
+    assert keyspace(plain)[b"$BM25:Note:words:df"] == {b"other": 1.0}
+    # A save without new words leaves it so.
+    row = Note.query.get(name="f")
+    assert row is not None
+    row._ttl, row.agent = 1000, "a"
+    row.save()
+    let_expire(plain)
+    with clock.frozen(lambda: 4e9):
+        Note.clean_indexes()
+    assert keyspace(plain) == {}
 
 
 def test_ties_are_broken_by_key(store: Connection) -> None:

@@ -54,7 +54,7 @@ def test_a_row_whose_key_is_of_another_type_stops_none_of_its_neighbours(store: 
     with pytest.raises(WrongType) as caught:
         Guest.bulk_create(guests(4))
     assert [key for key in rows(plain) if plain.type(key) == b"hash"] == ["Guest:g0", "Guest:g2", "Guest:g3"]
-    assert str(caught.value).startswith("WRONGTYPE Operation against a key holding the wrong kind of value")
+    assert str(caught.value) == "WRONGTYPE Guest:g1 holds no hash"
     plain.delete("Guest:g1")
     assert stray_entries(plain, Guest) == []
 
@@ -296,6 +296,16 @@ def test_instances_of_another_class_are_refused(fake: Any, plain: Any):
     for verb in (Guest.bulk_create, Guest.bulk_update, Guest.bulk_delete):
         with pytest.raises(ModelException, match=r"item 1 .* not an instance of Guest"):
             verb([*guests(1), Loose(text="x")])  # type: ignore[operator]
+    assert keyspace(plain) == {}
+
+
+@pytest.mark.parametrize("wrong", [None, 5, "Guest:a", b"Guest:a"])
+def test_what_is_no_list_is_refused(fake: Any, plain: Any, wrong: Any):
+    for verb in (Guest.bulk_create, Guest.bulk_update, Guest.bulk_delete):
+        with pytest.raises(ModelException, match="give a query, or a list of instances of Guest"):
+            verb(wrong)
+        with pytest.raises(ModelException, match="give a query, or a list of instances of Guest"):
+            verb(guests(1)[0])  # type: ignore[arg-type]
     assert keyspace(plain) == {}
 
 

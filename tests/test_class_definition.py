@@ -167,6 +167,7 @@ BAD_BODIES: dict[str, tuple[Any, str]] = {
     "null key": (lambda: make(a=UniqueKeyField(null=True)), "UniqueKeyField cannot be null"),
     "uuid": (lambda: make(a=AutoKeyField(auto_uuid_length=4)), "auto_uuid_length=4 must be an int from 8 to 32"),
     "partition": (lambda: make(a=SortedField(partition_by="b")), r"Made\.a: partition_by names 'b', which is no field"),
+    "no field": (lambda: make(a=KeyField), r"Made\.a is a class of fields and no field: write a = KeyField\(\)"),
     "partition list": (lambda: make(a=SortedField(partition_by=["b"])), r"must be a field name or a tuple of them"),
 }
 
@@ -191,6 +192,9 @@ def test_a_bad_body_is_refused(case: str):
         ({"indexes": (("k", True),)}, r"Made\.Meta\.indexes: \('k', True\) is not"),
         ({"indexes": ((("k",), 1),)}, r"Made\.Meta\.indexes: \(\('k',\), 1\) is not"),
         ({"indexes": ((("nope",), True),)}, r"Made\.Meta\.indexes"),
+        ({"indexes": (((), True),)}, r"Made\.Meta\.indexes: \(\(\), True\) is not"),
+        ({"indexes": 5}, r"Made\.Meta\.indexes=5 must be a tuple"),
+        ({"indexes": "k"}, r"Made\.Meta\.indexes='k' must be a tuple"),
         ({"abstract": "yes"}, r"Made\.Meta\.abstract='yes' must be True or False"),
         ({"connection": 5}, r"Made\.Meta\.connection=5"),
         ({"hash_tag": 5}, r"Made\.Meta\.hash_tag=5"),
@@ -199,6 +203,11 @@ def test_a_bad_body_is_refused(case: str):
 def test_bad_meta_options_are_refused(options: dict[str, Any], message: str):
     with pytest.raises(ModelException, match=message):
         type("Made", (Model,), {"k": KeyField(), "Meta": type("Meta", (), options)})
+
+
+@pytest.mark.parametrize("kind", [KeyField, UniqueKeyField, AutoKeyField, IndexedField, UniqueField])
+def test_what_is_indexed_by_its_nature_may_be_declared_so(kind: type[Field]):
+    assert kind(indexed=True).indexed
 
 
 def test_one_field_object_serves_one_name():

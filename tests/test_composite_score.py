@@ -174,6 +174,7 @@ def test_a_partition_must_be_named(store: Connection) -> None:
         ({"indexes": {"cert": float("nan")}}, "cert=nan must be a finite number"),
         ({"indexes": {"cert": 1}, "aggregate": "AVG"}, "must be SUM, MIN or MAX"),
         ({"indexes": {"cert": 1}, "temperature": 0}, "must be above 0"),
+        ({"indexes": {"cert": 1}, "co_occurrence_boost": ["a"]}, r"co_occurrence_boost=\['a'\] must map keys"),
         ({"indexes": {"cert": 1}, "min_score": "x"}, "must be a finite number"),
         ({"indexes": {"cert": 1}, "co_occurrence_boost": {"k": None}}, "must be a finite number"),
     ],

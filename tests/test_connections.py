@@ -367,3 +367,13 @@ def test_hash_tags_keep_a_model_in_one_slot(server: Connection, plain: Any):
 
 def test_plugins_are_listed():
     assert {"fake", "redis", "valkey", "embedded"} <= {name for one in popoto.plugins() for name in one.schemes}
+
+
+def test_a_plugin_that_is_disabled_after_its_use_opens_no_more(monkeypatch: pytest.MonkeyPatch):
+    assert popoto.connect("fake://", name="before").native.ping()
+    monkeypatch.setenv("POPOTO_DISABLE_PLUGINS", "valkey, fake")
+    with pytest.raises(popoto.BadURL, match="no backend answers to 'fake'"):
+        popoto.connect("fake://", name="after").native  # noqa: B018
+    assert {"fake", "valkey"}.isdisjoint(name for one in popoto.plugins() for name in one.schemes)
+    monkeypatch.delenv("POPOTO_DISABLE_PLUGINS")
+    assert popoto.connect("fake://", name="after").native.ping()

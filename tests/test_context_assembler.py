@@ -426,6 +426,11 @@ def test_nothing_is_said_in_every_format(store: Connection, form: str, empty: st
         ({"output_format": "yaml"}, "structured, xml, natural"),
         ({"method": "sum"}, "minmax, rrf"),
         ({"token_counter": len, "text_counter": len}, "exclude"),
+        ({"token_counter": 4}, "token_counter=4 must be a function"),
+        ({"surfacing_threshold": "high"}, "surfacing_threshold='high' must be a finite number"),
+        ({"neighbours": "sen"}, "no field 'sen', named by neighbours; did you mean .seen."),
+        ({"neighbours": "name"}, "neighbours='name' must be a SortedField"),
+        ({"group_by": ("name", float("nan"))}, "the share must be a number from 0"),
     ],
 )
 def test_arguments_that_make_no_sense_are_refused(fake: Connection, wrong: dict[str, Any], told: str) -> None:

@@ -22,6 +22,7 @@ from popoto import (
     Field,
     IndexedField,
     KeyField,
+    ListField,
     Model,
     ModelException,
     QueryException,
@@ -490,6 +491,8 @@ def test_bad_declarations_are_refused() -> None:
         class Wrong(Model):
             vector = EmbeddingField(source="body")
 
+    with pytest.raises(ModelException, match="or a capped list, whose pushes are not embedded"):
+        type("Wrong", (Model,), {"log": ListField(max_length=3), "vector": EmbeddingField(source="log")})
     with pytest.raises(ModelException, match="leave it out"):
         Note(vector=[1.0])
     with pytest.raises(QueryException, match="there are of_title, of_body"):

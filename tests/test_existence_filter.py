@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from stored import keyspace
 
-from popoto import ExistenceFilter, Field, KeyField, Model, ModelException, QueryException, round_trips
+from popoto import ExistenceFilter, Field, KeyField, ListField, Model, ModelException, QueryException, round_trips
 from popoto.analysis import bloom_positions
 from popoto.fields.existence_filter.index import Bloom
 from popoto.storage import Connection
@@ -202,6 +202,22 @@ def test_a_rebuild_forgets_words_that_no_row_has(store: Connection, plain: Any) 
     assert (might("old"), might("new")) == (True, True)
     Memory.rebuild_indexes()
     assert (might("old"), might("new")) == (False, True)
+
+
+class Diary(Model):
+    name = KeyField()
+    seen = ListField(max_length=3)
+    bloom = ExistenceFilter(capacity=1000, fingerprint_fn=lambda diary: " ".join([diary.name, *diary.seen]))
+
+
+def test_a_list_beside_the_row_is_a_part_of_its_fingerprint(store: Connection, plain: Any) -> None:
+    row = Diary.create(name="a", seen=["heron"])
+    assert [might(text, Diary) for text in ("a", "heron", "owl")] == [True, True, False]
+    row.seen = ["owl"]
+    row.save()
+    assert (plain.lrange("Diary:a::seen", 0, -1), might("owl", Diary)) == ([b"\xa3owl"], True)
+    assert Diary.rebuild_indexes() == 1
+    assert [might(text, Diary) for text in ("a", "heron", "owl")] == [True, False, True]
 
 
 def test_rows_that_are_saved_during_a_rebuild_are_known_afterwards(store: Connection, plain: Any) -> None:

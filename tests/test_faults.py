@@ -13,7 +13,7 @@ from servers import KINDS, Servers
 from stored import keyspace, stray_entries
 
 from popoto import Field, IndexedField, KeyField, Model, OutcomeUnknown, SortedField, Unavailable, UniqueField, using
-from popoto.exceptions import OutOfMemory, ReadOnly, ReplyError
+from popoto.exceptions import Denied, OutOfMemory, ReadOnly, ReplyError
 from popoto.storage import Connection
 
 # A save is some 600 bytes: every 7th byte of it hits each of its parts.
@@ -198,6 +198,33 @@ def test_a_user_without_rights_harms_no_row(own: Connection):
     limited.close()
     assert "pw@" not in str(caught.value)
     assert {key: row for key, row in keyspace(plain).items() if key in before} == before
+
+
+def test_a_user_of_some_keys_alone_has_all_of_the_model(own: Connection):
+    plain = own.native
+    plain.execute_command(
+        "ACL", "SETUSER", "app", "on", ">pw", "~Part:*", "~$*:Part", "~$*:Part:*", "+@all", "-@dangerous"
+    )
+    limited = Connection(f"{own.url.scheme}://app:pw@127.0.0.1:{own.url.hosts[0][1]}/0")
+    with using(limited):
+        create()
+        assert stray_entries(plain, Part) == []
+        assert (Part.query.count(), Part.query.get(kind="new").name) == (1, "b")
+    limited.close()
+
+
+def test_a_user_who_may_run_no_script_is_told_so(own: Connection):
+    plain = own.native
+    begin(plain)
+    before = keyspace(plain)
+    plain.execute_command("ACL", "SETUSER", "reader", "on", ">pw", "~*", "+@read", "+@connection")
+    limited = Connection(f"{own.url.scheme}://reader:pw@127.0.0.1:{own.url.hosts[0][1]}/0")
+    with using(limited):
+        assert Part.load(name="a").kind == "old"
+        with pytest.raises(Denied, match="eval"):
+            create()
+    limited.close()
+    assert keyspace(plain) == before
 
 
 @pytest.mark.parametrize("index", [b"$KeyF:Part:name:b", b"$IndexF:Part:kind:new", b"$UniquF:Part:code:n",

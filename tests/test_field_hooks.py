@@ -3,91 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
 from typing import Any
 
 import pytest
+from hooked import WORDS, Page, WordsField, page, words
 from stored import keyspace
 
 import popoto
-from popoto import (
-    AutoKeyField,
-    DatetimeField,
-    DB_key,
-    Field,
-    IndexedField,
-    IntField,
-    KeyField,
-    Model,
-    ModelException,
-    Q,
-    QueryException,
-    UniqueField,
-    round_trips,
-)
+from popoto import DB_key, Field, IntField, KeyField, Model, ModelException, round_trips
 from popoto.exceptions import WrongType
-from popoto.storage import Connection, ask, layout
-from popoto.storage.commands.sorted_sets import zmembers, zrangebyscore
-
-WORDS = b"$WordsF:Page:text"
-
-
-class WordsField(Field):
-    """A text, with a sorted set of rows by its number of words."""
-
-    @classmethod
-    def on_save(cls, model_instance, field_name, field_value, pipeline=None, **kwargs):
-        key = cls.get_special_use_field_db_key(model_instance, field_name)
-        member = model_instance.db_key.redis_key
-        if field_value is None:
-            return pipeline.zrem(key.redis_key, member)
-        return pipeline.zadd(key.redis_key, {member: len(field_value.split())})
-
-    @classmethod
-    def on_delete(cls, model_instance, field_name, field_value, pipeline=None, saved_redis_key=None, **kwargs):
-        key = cls.get_special_use_field_db_key(model_instance, field_name)
-        return pipeline.zrem(key, saved_redis_key)
-
-    def get_filter_query_params(self, field_name):
-        return super().get_filter_query_params(field_name) | {f"{field_name}__words_gte"}
-
-    @classmethod
-    async def filter_query(cls, model, field_name, **params):
-        least = params.get(f"{field_name}__words_gte")
-        if least is None:
-            return None
-        prefix = model._meta.keyspace(await layout()).prefix
-        key = prefix + cls.get_special_use_field_db_key(model, field_name).redis_key
-        return {member for member, _ in await ask(zrangebyscore(key, str(least), "+inf", count=10_000))}
-
-
-class SyncWordsField(WordsField):
-    """The same, asking with the client as fields of 1.x do."""
-
-    @classmethod
-    def filter_query(cls, model, field_name, **params):  # type: ignore[override]
-        found = popoto.connection().run(ask(zmembers(f"$SyncWordsF:{model.__name__}:{field_name}", 0, -1)))
-        return set(found)
-
-
-class Page(Model):
-    name = KeyField()
-    text = WordsField()
-    state = IndexedField(default="draft")
-    code = UniqueField(null=False)
-
-
-class SyncPage(Model):
-    name = KeyField()
-    text = SyncWordsField()
-
-
-def page(name: str, text: str | None = None, **more: Any) -> Page:
-    return Page.create(name=name, text=text, code=name, **more)
-
-
-def words(plain: Any) -> dict[bytes, float]:
-    return dict(plain.zrange(WORDS, 0, -1, withscores=True))
+from popoto.storage import Connection
 
 
 def test_what_a_hook_queues_is_stored_with_the_row_in_one_round_trip(store: Any, plain: Any):
@@ -212,84 +137,52 @@ def test_a_hook_is_told_what_was_saved_last(store: Any, plain: Any):
     ]
 
 
-def test_filters_ask_the_hook_and_the_row_decides(store: Any, plain: Any):
-    for number in range(4):
-        page(str(number), " ".join("x" * number) or None, state="even" if number % 2 == 0 else "odd")
+def test_further_arguments_of_a_verb_are_told_to_hooks(store: Any, plain: Any):
+    seen: list[dict[str, Any]] = []
 
-    def found(*conditions: Any, **keywords: Any) -> list[str]:
-        return sorted(row.name for row in Page.query.filter(*conditions, **keywords))
-
-    assert found(text__words_gte=2) == ["2", "3"]
-    with round_trips() as trips:
-        assert found(text__words_gte=1, state="odd") == ["1", "3"]
-    assert trips == 2
-    assert found(Q(text__words_gte=3) | Q(state="even")) == ["0", "2", "3"]
-    assert found(~Q(text__words_gte=2)) == ["0", "1"]
-    assert found(text__words_gte=9) == []
-    assert found(text="x x") == ["2"]
-    assert found(text__in=["x", "x x x"], text__words_gte=2) == ["3"]
-    assert Page.query.count(text__words_gte=1) == 3
-    assert [row.name for row in Page.query.filter(text__words_gte=1, order_by="-name", limit=2)] == ["3", "2"]
-    # What the hook names and is not there is no row.
-    plain.zadd(WORDS, {"Page:ghost": 9})
-    assert (found(text__words_gte=3), Page.query.count(text__words_gte=3)) == (["3"], 1)
-    row = Page.query.get(text__words_gte=3)
-    assert row is not None
-    assert "filter_query" in str(Page.query.filter(text__words_gte=3).explain())
-
-
-def test_filters_under_asyncio_ask_it_too(store: Any):
-    page("a", "one two")
-
-    async def work() -> Any:
-        with round_trips() as trips:
-            rows = await Page.query.filter(text__words_gte=2)
-        assert trips == 2
-        return [row.name for row in rows]
-
-    assert asyncio.run(work()) == ["a"]
-
-
-def test_a_plain_function_answers_filters_as_in_1x(store: Any):
-    SyncPage.create(name="a", text="x")
-    SyncPage.create(name="b", text="y")
-    assert SyncPage.query.get(text="y").name == "b"  # type: ignore[union-attr]
-    assert [row.name for row in asyncio.run(SyncPage.query.async_filter(text__words_gte=1, order_by="name"))] == [
-        "a",
-        "b",
-    ]
-
-
-def test_more_keys_than_a_script_takes_are_compared_after_loading(store: Any, plain: Any):
-    page("a", "one")
-    plain.zadd(WORDS, {f"Page:ghost{number}": 1 for number in range(1500)})
-    assert [row.name for row in Page.query.filter(text__words_gte=1)] == ["a"]
-
-
-def test_keys_of_another_model_are_a_fault_of_the_hook(store: Any, plain: Any):
-    page("a", "one")
-    plain.zadd(WORDS, {"Other:a": 3})
-    with pytest.raises(QueryException, match=r"WordsField.filter_query gave 'Other:a', which is no key of the model"):
-        list(Page.query.filter(text__words_gte=2))
-
-
-def test_a_hook_that_gives_none_must_leave_it_to_a_lookup(fake: Any):
-    class Silent(Field):
-        def get_filter_query_params(self, field_name):
-            return {f"{field_name}__odd"}
+    class Noted(Field):
+        @classmethod
+        def on_save(cls, model_instance, field_name, field_value, pipeline=None, **kwargs):
+            seen.append(kwargs)
 
         @classmethod
-        def filter_query(cls, model, field_name, **params):
-            return None
+        def on_delete(cls, model_instance, field_name, field_value, pipeline=None, **kwargs):
+            seen.append(kwargs)
 
-    class Mute(Model):
+    class Card(Model):
         name = KeyField()
-        value = Silent()
+        value = Noted()
 
-    with pytest.raises(QueryException, match="gave None for value__odd, no lookup"):
-        list(Mute.query.filter(value__odd=True))
-    with pytest.raises(QueryException, match="did you mean value__odd"):
-        Mute.query.filter(value__od=True)
+    card = Card(name="a", value="x")
+    card.save(reason="new")
+    asyncio.run(card.async_save(reason="again"))
+    card.delete(reason="old")
+    assert plain.keys() == []
+    assert seen == [
+        {"ignore_errors": False, "reason": "new"},
+        {"ignore_errors": False, "reason": "again"},
+        {"saved_redis_key": "Card:a", "reason": "old"},
+    ]
+    for wrong in ("update_field", "saved_redis_key", "ignore_error"):
+        with pytest.raises(TypeError, match=wrong):
+            card.save(**{wrong: True})
+    assert plain.keys() == []
+
+
+def test_further_arguments_that_no_hook_takes_are_refused(fake: Any, plain: Any):
+    class Bare(Model):
+        name = KeyField()
+
+    row = Bare.create(name="a")
+    before = plain.hgetall("Bare:a")
+    row.__dict__["name"] = "a"
+    with pytest.raises(TypeError, match=r"save\(\).*'reason'.*hook"):
+        row.save(reason="x")
+    with pytest.raises(TypeError, match="did you mean 'update_fields'"):
+        row.save(update_field=["name"])
+    with pytest.raises(TypeError, match=r"delete\(\).*'reason'"):
+        row.delete(reason="x")
+    assert plain.hgetall("Bare:a") == before
 
 
 def test_keys_lie_in_the_namespace_and_slot_of_the_model(servers: Any):
@@ -302,52 +195,6 @@ def test_keys_lie_in_the_namespace_and_slot_of_the_model(servers: Any):
             assert Page.query.count(text__words_gte=2) == 0
             assert Page.delete_all() == 1
             assert list(here.native.scan_iter()) == []
-
-
-def test_is_valid_refuses_values(fake: Any):
-    class Even(IntField):
-        @classmethod
-        def is_valid(cls, field, value, null_check=True, **kwargs):
-            if not super().is_valid(field, value, null_check=null_check, **kwargs):
-                return False
-            return value is None or value % 2 == 0
-
-    class Pair(Model):
-        name = KeyField()
-        count = Even(null=False)
-
-    with pytest.raises(ModelException, match=r"Pair\.count = 3 is refused by Even\.is_valid"):
-        Pair(name="a", count="3")
-    row = Pair(name="a", count=4)
-    row.save()
-    row.count = 5
-    assert row.is_valid() is False
-    with pytest.raises(ModelException, match="refused by Even"):
-        row.save()
-    with pytest.raises(ModelException, match="refused by Even"):
-        Pair.raw_update(["Pair:a"], count=7)
-    assert Pair.load(name="a").count == 4  # type: ignore[union-attr]
-    assert [Even.is_valid(Pair.count, value) for value in (2, "2.5", None)] == [True, False, False]
-    assert Even.is_valid(Pair.count, None, null_check=False)
-
-
-def test_format_value_pre_save_gives_what_is_saved(store: Any, plain: Any):
-    class Lower(Field):
-        def format_value_pre_save(self, value, skip_auto_now=False):
-            return value.lower()
-
-    class Later(DatetimeField):
-        def format_value_pre_save(self, value, skip_auto_now=False):
-            return value.replace(microsecond=0)
-
-    class Tag(Model):
-        id = AutoKeyField()
-        text = Lower()
-        at = Later()
-
-    row = Tag.create(text="ABC", at=datetime(2024, 1, 2, 3, 4, 5, 6))
-    assert plain.hget(row.pk, "text") == b"\xa3abc"
-    assert (row.text, row.at.microsecond) == ("abc", 0)
 
 
 def test_increments_tell_the_hook_the_sum(store: Any, plain: Any):

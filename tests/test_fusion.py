@@ -158,6 +158,9 @@ def test_neighbours_and_groups_lend_part_of_their_scores(turns: dict[str, Turn])
         ({"words": WORDS, "neighbours": "text"}, "must be a SortedField"),
         ({"words": WORDS, "neighbours": 3}, "a field's name"),
         ({"words": WORDS, "group_by": "sesion"}, "did you mean 'session'"),
+        ({"words": WORDS, "group_by": ("session", -0.5)}, "the share must be a number from 0"),
+        ({"words": WORDS, "neighbours": ("place", float("nan"))}, "the share must be a number from 0"),
+        ({"words": WORDS, "neighbours": ("place", True)}, "the share must be a number from 0"),
     ],
 )
 def test_what_makes_no_sense_is_refused(options: dict[str, Any], complaint: str, fake: Connection) -> None:

@@ -7,7 +7,16 @@ from typing import Any
 
 import pytest
 
-from popoto import CapabilityError, IndexedField, KeyField, Model, ModelException, UniqueField, round_trips
+from popoto import (
+    CapabilityError,
+    IndexedField,
+    KeyField,
+    Model,
+    ModelException,
+    Unavailable,
+    UniqueField,
+    round_trips,
+)
 from popoto.storage import Command, Connection, ask
 from popoto.storage.commands.hashes import hset
 from popoto.storage.commands.sets import sadd
@@ -54,6 +63,48 @@ def test_a_thousand_awaits_share_few_exchanges(store: Connection) -> None:
     assert (sum(sizes), max(sizes)) == (1000, MOST_STEPS)
     assert len(sizes) == 2
     assert trips == 1000  # each caller counts its own
+
+
+def test_the_first_thousand_awaits_of_a_loop_ask_together_what_the_store_is(store: Connection, plain: Any) -> None:
+    async def work() -> list[Any]:
+        creates = [Bird.async_create(name=str(one), kind="x", ring=str(one)) for one in range(1000)]
+        return await asyncio.gather(*creates, return_exceptions=True)
+
+    found = asyncio.run(work())
+    assert int(plain.scard("$Class:Bird")) == 1000
+    assert {type(one) for one in found} == {Bird}
+
+
+def test_a_failed_question_what_the_store_is_is_asked_again(fake: Connection) -> None:
+    async def work() -> tuple[list[Any], int]:
+        lane = await fake.lane()
+        describe, asked = lane.backend.describe, []
+
+        async def failing() -> Any:
+            asked.append(None)
+            await asyncio.sleep(0)
+            if len(asked) == 1:
+                raise Unavailable("the store cannot be reached: not yet")
+            return await describe()
+
+        lane.backend.describe = failing  # type: ignore[method-assign]
+        first = await asyncio.gather(*[Bird.query.async_count() for _ in range(3)], return_exceptions=True)
+        together = len(asked)
+        return [*map(type, first), await Bird.query.async_count()], together
+
+    assert asyncio.run(work()) == ([Unavailable, Unavailable, Unavailable, 0], 1)
+
+
+def test_who_asked_first_what_the_store_is_may_be_cancelled(fake: Connection) -> None:
+    async def work() -> list[Any]:
+        asking = [asyncio.ensure_future(Bird.query.async_count()) for _ in range(3)]
+        await asyncio.sleep(0)
+        asking[0].cancel()
+        return await asyncio.gather(*asking, return_exceptions=True)
+
+    cancelled, *others = asyncio.run(work())
+    assert others == [0, 0]
+    assert isinstance(cancelled, asyncio.CancelledError)
 
 
 def test_an_error_of_one_reaches_no_other(store: Connection, plain: Any) -> None:

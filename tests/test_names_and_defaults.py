@@ -96,6 +96,15 @@ def values(row: Any) -> tuple[Any, ...]:
 FRESH: tuple[Any, ...] = ([], {"a": []}, set(), ([], "x"))
 
 
+@pytest.mark.parametrize("keys", [None, 5, "Crate:a", b"Crate:a"])
+def test_get_many_refuses_what_is_no_list(fake: Any, keys: Any):
+    crate()
+    with pytest.raises(QueryException, match="must be a list of keys"):
+        Crate.query.get_many(keys)
+    with pytest.raises(QueryException, match="must be a list of keys"):
+        asyncio.run(Crate.query.async_get_many(keys))
+
+
 def test_each_instance_has_its_defaults_for_itself(fake: Any):
     # D46
     one, other = Crate(name="1"), Crate(name="2")
@@ -121,3 +130,29 @@ def test_rows_that_are_given_one_value_have_it_for_themselves(fake: Any):
     Crate.bulk_update(rows, items=[0], labels={"a": []}, pair=([], "y"))
     change(rows[0])
     assert (rows[1].items, rows[1].labels, rows[1].pair) == ([0], {"a": []}, ([], "y"))
+
+
+def test_load_makes_the_key_of_defaults_where_values_are_missing(store: Any, plain: Any):
+    class Branch(Model):
+        city = KeyField(default="Rome")
+        name = KeyField()
+
+    for city in ("Rome", "Oslo"):
+        Branch.create(city=city, name="a")
+    found = Branch.load(name="a")
+    assert found is not None
+    assert found.city == "Rome"
+    with pytest.raises(QueryException, match=r"Branch.load.*give name=\.\.\."):
+        Branch.load(city="Rome")
+    with pytest.raises(QueryException, match=r"give name=\.\.\."):
+        asyncio.run(Branch.async_load(city="Rome"))
+
+
+def test_load_without_its_generated_key_takes_no_other_row(store: Any, plain: Any):
+    class Slip(Model):
+        text = IndexedField()
+
+    slip = Slip.create(text="only")
+    assert Slip.load(slip.pk) == slip
+    with pytest.raises(QueryException, match=r"give _auto_key=\.\.\."):
+        Slip.load(text="only")

@@ -192,6 +192,25 @@ def test_it(turn, popoto_store):
     assert (outcome(done), test.keys()) == ({"passed": 6}, [MARKER.encode()]), done.stdout
 
 
+@pytest.mark.server
+def test_a_worker_that_is_killed_once_it_has_finished_leaves_nothing(run: Run, port: int, client: Any) -> None:
+    _, test = client
+    source = (
+        MODEL
+        + """
+import os
+class Killed:
+    def pytest_unconfigure(self):
+        os._exit(9)
+def test_it(request):
+    request.config.pluginmanager.register(Killed())
+    Pet.create(name="a")
+"""
+    )
+    done = run(source, "-n", "1", POPOTO_TEST_URL=f"redis://127.0.0.1:{port}/7")
+    assert (outcome(done), test.keys()) == ({"passed": 1}, [MARKER.encode()]), done.stdout
+
+
 @pytest.mark.parametrize(
     ("ini", "environment", "said"),
     [

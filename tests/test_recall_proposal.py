@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from stored import keyspace
+from stored import keyspace, let_expire
 
 from popoto import AccessTrackerMixin, ConfidenceField, Field, KeyField, Model, RecallProposal, clock, round_trips
 from popoto import connection as current
@@ -138,6 +138,17 @@ def test_proposals_leave_with_a_row_that_expires_and_care_finds_strays(store: Co
     assert Memory.check_indexes()["companions"]["RecallProposal"] == 2
     Memory.clean_indexes()
     assert proposals(plain) == {}
+
+
+def test_proposals_of_any_partition_leave_with_a_row_that_really_expires(store: Connection, plain: Any) -> None:
+    row = Memory.create(name="a", _ttl=100)
+    create([row], partition="x")
+    row.on_read()
+    row.save()
+    let_expire(plain)
+    with clock.frozen(lambda: 4e9):
+        Memory.clean_indexes()
+    assert keyspace(plain) == {}
 
 
 def test_many_proposals_are_read_in_bounded_steps(store: Connection, plain: Any) -> None:

@@ -57,3 +57,11 @@ def test_any_file_of_conversations_is_taken(tmp_path: Path) -> None:
     file = tmp_path / "conversations.json"
     file.write_text(json.dumps({"conversations": [one, {**one, "id": 2}]}), encoding="utf-8")
     assert table(str(file))["keyword"][:6] == [1.0] * 6
+
+
+def test_a_provider_is_named_or_a_class_and_takes_a_model() -> None:
+    made = loaded()
+    assert made.provider_of("hashing", None).name == "hashing"
+    assert made.provider_of("popoto.embeddings.ollama:OllamaProvider", "mini").model == "mini"
+    with pytest.raises(SystemExit, match="--provider nobody is unknown: use one of hashing, ollama"):
+        made.provider_of("nobody", None)

@@ -21,8 +21,9 @@ _MEMORY = re.compile(r"\d+([kmg]b?|b)?", re.IGNORECASE)
 class Settings:
     """What a caller asks of the server of one directory.
 
-    `fsync="everysec"` keeps every acknowledged write when a process or the server is killed; a power cut may
-    take the last second. `"always"` keeps that second too, and holds for a server that already runs.
+    `fsync="everysec"` keeps every acknowledged write when a process is killed; a power cut, or a kill of the
+    server while the disk is being synced, may take the last two seconds, as the log waits so long for the disk.
+    `"always"` keeps these too, and holds for a server that already runs.
     `max_memory` is bytes, or with a unit ("256mb"), and is the starter's to say. `ephemeral` takes a new
     temporary directory in place of `directory` and removes it at the end.
     """

@@ -215,7 +215,8 @@ class _Tenancy:
             )
         return EmbeddedError(
             f"a server holds the data in {self.directory} and doesn't answer at {self.socket_path}",
-            f"look into {self.directory / LOG_NAME}, or end that process, which loses no acknowledged write",
+            f"look into {self.directory / LOG_NAME}, or end that process, which may lose the last two seconds unless "
+            "it runs with fsync=always",
         )
 
 

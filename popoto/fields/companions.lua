@@ -3,7 +3,7 @@
 -- follow it.
 --
 -- take_companions()   their number; of each kind, name, 1 for bare parts; number of stores, and of each kind (H, Z, S,
---   K, L or F), before and after; number of partitions, and of each field and code; number of further fields, and the fields;
+--   K, L, R or F), before and after; number of partitions, and of each field and code; number of further fields, and the fields;
 --   number of settled words and the words; number of said words and the words, or '-' when the save says nothing.
 -- Each is a table: kind, name, stores, partitions, fields, settled, said (nil for nothing).
 --
@@ -68,7 +68,7 @@ end
 
 local function store_key(one, number, place, key)
   local store = one.stores[number]
-  if store.kind == 'K' then
+  if store.kind == 'K' or store.kind == 'R' then
     return store.before .. ':' .. key
   elseif store.kind == 'L' then
     return key .. store.after
@@ -76,6 +76,7 @@ local function store_key(one, number, place, key)
   return store.before .. place .. store.after
 end
 
+local OWN = {K = true, L = true, R = true}
 local LOOKS = {H = 'HEXISTS', Z = 'ZSCORE', S = 'SISMEMBER'}
 local TAKES = {H = 'HDEL', Z = 'ZREM', S = 'SREM'}
 
@@ -85,7 +86,7 @@ local function moved_store(one, number, from_key, to_key, from, to)
     return
   end
   local source, target = store_key(one, number, from, from_key), store_key(one, number, to, to_key)
-  if kind == 'K' or kind == 'L' then
+  if OWN[kind] then
     if source ~= target and redis.call('EXISTS', source) == 1 then
       redis.call('RENAME', source, target)
     end
@@ -110,13 +111,13 @@ local function moved_store(one, number, from_key, to_key, from, to)
   redis.call(TAKES[kind], source, from_key)
 end
 
--- What has a key of its own expires with the row.
+-- What has a key of its own expires with the row, unless it is needed to let the row go.
 local function companions_expire(key, left)
   for _, one in ipairs(companions) do
     for number, store in ipairs(one.stores) do
-      if store.kind == 'K' or store.kind == 'L' then
+      if OWN[store.kind] then
         local own = store_key(one, number, '', key)
-        if left > 0 then
+        if left > 0 and store.kind ~= 'R' then
           redis.call('PEXPIRE', own, left)
         else
           redis.call('PERSIST', own)
@@ -170,7 +171,7 @@ local function companion_dropped(one, key, place)
     leave(one, key, place)
   end
   for number, store in ipairs(one.stores) do
-    if store.kind == 'K' or store.kind == 'L' then
+    if OWN[store.kind] then
       redis.call('DEL', store_key(one, number, place, key))
     elseif store.kind ~= 'F' then
       redis.call(TAKES[store.kind], store_key(one, number, place, key), key)

@@ -50,11 +50,12 @@ class Store:
     Attributes:
         kind: `H` a field of a hash, `Z` a member of a sorted set, `S` of a set: all named by the row's key; `K` a key
             of its own for each row: `before`, a colon, and the row's key; `L` a list behind the row's own key: that key
-            and `after`; `F` whatever the fragment itself keeps under keys that begin with `before`, moves and drops,
-            and the companion's `care` looks after.
+            and `after`; `R` as `K`, but it remains when the row expires, as the fragment needs it to let the row go;
+            `F` whatever the fragment itself keeps under keys that begin with `before`, moves and drops, and the
+            companion's `care` looks after.
     """
 
-    kind: Literal["H", "Z", "S", "K", "L", "F"]
+    kind: Literal["H", "Z", "S", "K", "L", "R", "F"]
     before: str
     after: str = ""
 

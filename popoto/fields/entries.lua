@@ -90,8 +90,11 @@ end
 local function read_row(key, schema)
   local names = schema.names or needed_fields(schema)
   schema.names = names
-  local values = redis.call('HMGET', key, unpack(names))
+  local values = redis.pcall('HMGET', key, unpack(names))
   local row = {}
+  if values.err then
+    return row, 'WRONGTYPE ' .. key .. ' holds no hash'
+  end
   for number, name in ipairs(names) do
     row[name] = values[number]
   end

@@ -18,6 +18,12 @@ class Q:
         self.keywords: Mapping[str, Any] = MappingProxyType(kwargs)
         self.branches: tuple[Q, ...] = ()
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "keywords": dict(self.keywords)}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        self.__dict__ |= {**state, "keywords": MappingProxyType(state["keywords"])}
+
     @classmethod
     def _joined(cls, kind: Literal["and", "or", "not"], *branches: Any) -> Q:
         for branch in branches:

@@ -38,7 +38,7 @@ class Fingerprints:
     def said(self, instance: Any, change: Any) -> list[str] | None:
         """The words of a row that is saved; None when they stay as they are."""
         fresh = change.mode != "update" or change.former is not None
-        if not fresh and (self.fingerprint_fn is None or not change.values):
+        if not fresh and (self.fingerprint_fn is None or not (change.values or change.apart)):
             return None
         if change.mode == "reindex":
             # What another writer changed meanwhile, that one has told.

@@ -20,10 +20,10 @@ for number = 1, tonumber(take()) do
   }
 end
 local extras = take_extras()
-if redis.call('EXISTS', row_key) == 0 then
+local row, wrong = read_row(row_key, schema)
+if wrong or redis.call('EXISTS', row_key) == 0 then
   return redis.error_reply('GONE ' .. row_key)
 end
-local row = read_row(row_key, schema)
 local event = {op = 'update', key = row_key, after = row, now = now, noted = {}}
 
 local function is_due(action)

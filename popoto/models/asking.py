@@ -98,6 +98,8 @@ class Asking(Generic[M]):
         return await self._noted((await gathering.page())[:most])
 
     async def _by_keys(self, redis_keys: Iterable[str | bytes], skip_none: bool) -> list[M | None]:
+        if isinstance(redis_keys, str | bytes) or not isinstance(redis_keys, Iterable):
+            raise QueryException(f"{self._model.__name__}: redis_keys={redis_keys!r} must be a list of keys")
         rows = await by_keys(self._model, redis_keys, skip_none)
         await self._noted([row for row in rows if row is not None])
         return rows

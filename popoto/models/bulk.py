@@ -31,6 +31,8 @@ def taken(model: type[Model], given: Iterable[Any], batch_size: int) -> list[Any
     """The instances as a list, after their class and the size of a batch were checked."""
     if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
         raise ModelException(f"batch_size={batch_size!r} must be a positive int")
+    if isinstance(given, model | str | bytes) or not isinstance(given, Iterable):
+        raise ModelException(f"{given!r:.80} is no list: give a query, or a list of instances of {model.__name__}")
     instances = list(given)
     for place, instance in enumerate(instances):
         if not isinstance(instance, model):

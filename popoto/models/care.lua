@@ -21,6 +21,14 @@ local strays = {}
 local composite = index and is_composite(index)
 local remove = composite and 'HDEL' or index and is_sorted(index) and 'ZREM' or 'SREM'
 
+-- What the key of every row begins with, where the class set is looked at.
+local own = string.gsub(KEYS[1], '%$Class:', '', 1) .. ':'
+
+local function is_row(key)
+  local size = redis.pcall('HLEN', key)
+  return type(size) == 'number' and size > 0
+end
+
 local function has_place(member)
   local key = redis.call('HGET', KEYS[1], member)
   for _, digest in ipairs(key and composite_places(index, read_row(key, schema)) or {}) do
@@ -34,10 +42,10 @@ end
 -- A row's companion keeps things at the row's place alone. What is kept for no row goes whole, what a row has left
 -- behind in another place goes alone.
 local function companion_kept(member)
-  local there = redis.call('EXISTS', member) == 1
+  local there = is_row(member)
   local place = there and place_of(companion, read_row(member, schema))
   local store = companion.stores[store_number]
-  local own = store.kind == 'K' or store.kind == 'L'
+  local own = OWN[store.kind]
   if there and (own or (place and store_key(companion, store_number, place, member) == KEYS[1])) then
     return true
   end
@@ -63,7 +71,7 @@ for _, member in ipairs(members) do
   elseif composite then
     kept = has_place(member)
   else
-    kept = redis.call('EXISTS', member) == 1
+    kept = is_row(member) and (index or string.sub(member, 1, #own) == own)
   end
   if kept and index and not composite then
     local key, legacy = entry_keys(index, read_row(member, schema))

@@ -9,9 +9,9 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from popoto.exceptions import BackendError, ModelException, ReplyError
+from popoto.exceptions import BackendError, ModelException, ReplyError, WrongType
 from popoto.fields.sources import Index
-from popoto.models import companion_care, hooks
+from popoto.models import companion_care, hooks, impostors
 from popoto.models.change import KEEP, Change
 from popoto.models.companion_care import literal
 from popoto.models.options import Keyspace, Options
@@ -108,6 +108,7 @@ async def rebuild(model: type[Model], batch_size: int, progress: Progress | None
     meta = model._meta
     check_batch_size(batch_size)
     keyspace = meta.keyspace(await layout())
+    await impostors.removed(meta, keyspace)
     for one in meta.companions:
         if one.renewal is not None:
             await one.renewal(keyspace.prefix)
@@ -179,7 +180,11 @@ async def _reindexed(
 async def _written(row: Model, change: Change, keyspace: Keyspace) -> int:
     await made_ready(type(row), row, change)
     told(row, change, keyspace)
-    return await ask(save_call(change, keyspace, hooks.reindexing(row, change, keyspace.prefix)))
+    extras = hooks.reindexing(row, change, keyspace.prefix)
+    for name in row._meta.apart_field_names:
+        # What lies apart from the hash is not to be found in it.
+        change.expected.pop(name, None)
+    return await ask(save_call(change, keyspace, extras))
 
 
 def _reindex(row: Model, staying: set[str]) -> Change:
@@ -283,7 +288,20 @@ def _is_sorted(index: Index | None) -> bool:
 
 
 async def _members(key: bytes, index: Index | None, cursor: int, size: int) -> tuple[list[bytes], int, bool]:
-    """Some members, where to go on, and whether these were the last; a sorted set is walked by place."""
+    """Some members, where to go on, and whether these were the last.
+
+    Raises:
+        WrongType: when the key holds no such index, with its name.
+    """
+    try:
+        return await _walked(key, index, cursor, size)
+    except WrongType as error:
+        text = f"{key.decode('utf-8', 'replace')!r} holds no index: rebuild_indexes() puts one in its place"
+        raise WrongType(error.code, text) from error
+
+
+async def _walked(key: bytes, index: Index | None, cursor: int, size: int) -> tuple[list[bytes], int, bool]:
+    # A sorted set is walked by place.
     if _is_sorted(index):
         members = await ask(zmembers(key, cursor, cursor + size - 1))
         return members, cursor + len(members), len(members) < size

@@ -60,7 +60,7 @@ async def _members(
         rows = f"{keyspace.prefix}{meta.model_name}:".encode()
         async for keys in _found(literal(rows) + b"*" + literal(after), b"list"):
             yield keyspace.class_set, [key[: -len(after)] for key in keys]
-    elif store.kind == "K":
+    elif store.kind in ("K", "R"):
         async for keys in _found(literal(before) + b":*", None):
             yield keyspace.class_set, [key[len(before) + 1 :] for key in keys]
     elif not one.partitions:

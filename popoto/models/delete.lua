@@ -29,8 +29,12 @@ local function delete_row(first_key, last_key)
   schema.companions = take_companions()
   local extras = take_extras()
   local present = redis.call('EXISTS', row_key)
+  local row, wrong = read_row(row_key, schema)
+  if wrong then
+    -- What others keep under the key is not ours to delete.
+    present = 0
+  end
   if present == 1 then
-    local row = read_row(row_key, schema)
     local removals = {}
     for _, index in ipairs(schema) do
       for _, digest in ipairs(is_composite(index) and composite_places(index, row) or {}) do

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
 
 from popoto.exceptions import ModelException
 from popoto.models.extras import Extra
@@ -13,6 +15,10 @@ if TYPE_CHECKING:
     from popoto.fields import Field
     from popoto.models.change import Change
     from popoto.models.model import Model
+
+_ARGUMENTS: Final = ("pipeline", "ignore_errors", "skip_auto_now", "update_fields", "migrate_key")
+# What hooks are told by popoto itself.
+_TAKEN: Final = frozenset({"model_instance", "field_name", "field_value", "saved_redis_key"})
 
 
 def saving(instance: Model, change: Change, prefix: str, names: Sequence[str] = (), **options: Any) -> list[Extra]:
@@ -37,10 +43,25 @@ def saving(instance: Model, change: Change, prefix: str, names: Sequence[str] = 
     return [*inherited, *recorded, *_saves(instance, concerned, prefix, options)]
 
 
-def deleting(instance: Model, key: str, prefix: str) -> list[Extra]:
-    """The commands that join a deletion."""
+def deleting(instance: Model, key: str, prefix: str, **options: Any) -> list[Extra]:
+    """The commands that join a deletion; options are what hooks are told beside."""
     inherited = instance._extra_commands(key, prefix, ())
-    return [*inherited, *_deletions(instance, instance._meta.hooked, key, prefix)]
+    return [*inherited, *_deletions(instance, instance._meta.hooked, key, prefix, options)]
+
+
+def check_told(instance: Model, verb: str, told: Mapping[str, Any]) -> None:
+    """Refuse arguments of a verb that no hook is there to take.
+
+    Raises:
+        TypeError: naming the first.
+    """
+    for name in told:
+        near = difflib.get_close_matches(name, _ARGUMENTS, 1, 0.8)
+        if near or not instance._meta.hooked or name in _TAKEN:
+            raise TypeError(
+                f"{verb}() got an unexpected argument {name!r}: "
+                + (f"did you mean {near[0]!r}?" if near else f"no field of {type(instance).__name__} has a hook for it")
+            )
 
 
 def reindexing(row: Model, change: Change, prefix: str) -> list[Extra]:
@@ -76,12 +97,18 @@ def _saves(instance: Model, fields: Iterable[Field[Any]], prefix: str, options: 
     return recorded
 
 
-def _deletions(instance: Model, fields: Iterable[Field[Any]], key: str, prefix: str) -> list[Extra]:
+def _deletions(
+    instance: Model,
+    fields: Iterable[Field[Any]],
+    key: str,
+    prefix: str,
+    options: Mapping[str, Any] = MappingProxyType({}),
+) -> list[Extra]:
     recorded: list[Extra] = []
     for field in fields:
         recorder = Recorder(prefix, type(field).__name__)
         value = _remembered(instance, field)
-        type(field).on_delete(instance, field.name, value, pipeline=recorder, saved_redis_key=key)
+        type(field).on_delete(instance, field.name, value, pipeline=recorder, saved_redis_key=key, **options)
         recorded += map(Extra, recorder.commands)
     return recorded
 

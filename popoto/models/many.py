@@ -58,7 +58,7 @@ class Many:
         Raises:
             ModelException: as `bulk_create`.
         """
-        rows = bulk.taken(cls, queryset_or_instances, batch_size)  # type: ignore
+        rows = bulk.taken(cls, _read(queryset_or_instances), batch_size)  # type: ignore
         return int(cls._run(bulk.update(cls, rows, updates, batch_size)))
 
     @classmethod
@@ -66,7 +66,7 @@ class Many:
         cls, queryset_or_instances: Iterable[Self], batch_size: int = 1000, **updates: Any
     ) -> int:
         """`bulk_update` for asyncio."""
-        rows = bulk.taken(cls, await _fetched(queryset_or_instances), batch_size)  # type: ignore
+        rows = bulk.taken(cls, await _async_read(queryset_or_instances), batch_size)  # type: ignore
         return int(await cls._arun(bulk.update(cls, rows, updates, batch_size)))
 
     @classmethod
@@ -98,13 +98,13 @@ class Many:
     @classmethod
     def bulk_delete(cls, queryset_or_instances: Iterable[Self], batch_size: int = 1000) -> int:
         """Delete rows with their index entries, one round trip a batch; the count is of those that were stored."""
-        rows = bulk.taken(cls, queryset_or_instances, batch_size)  # type: ignore
+        rows = bulk.taken(cls, _read(queryset_or_instances), batch_size)  # type: ignore
         return int(cls._run(bulk.remove(cls, rows, batch_size)))
 
     @classmethod
     async def async_bulk_delete(cls, queryset_or_instances: Iterable[Self], batch_size: int = 1000) -> int:
         """`bulk_delete` for asyncio."""
-        rows = bulk.taken(cls, await _fetched(queryset_or_instances), batch_size)  # type: ignore
+        rows = bulk.taken(cls, await _async_read(queryset_or_instances), batch_size)  # type: ignore
         return int(await cls._arun(bulk.remove(cls, rows, batch_size)))
 
     @classmethod
@@ -177,5 +177,14 @@ class Many:
         await self._arun(creating.refresh(self))  # type: ignore
 
 
-async def _fetched(given: Iterable[Any]) -> Iterable[Any]:
-    return await given if isinstance(given, Query) else given
+def _read(given: Iterable[Any]) -> Iterable[Any]:
+    """The rows of a query: they are loaded to be written, and no read is noted."""
+    if isinstance(given, Query) and given._answer is None:
+        given._answer = given.no_track().all()
+    return given
+
+
+async def _async_read(given: Iterable[Any]) -> Iterable[Any]:
+    if isinstance(given, Query) and given._answer is None:
+        given._answer = await given.no_track()
+    return given

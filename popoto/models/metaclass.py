@@ -68,6 +68,8 @@ def _check_body(name: str, bases: tuple[type, ...], namespace: dict[str, Any], o
     for key, value in namespace.items():
         if key in own:
             _check_field_name(name, key, bases)
+        elif key[0].islower() and isinstance(value, type) and issubclass(value, Field):
+            raise ModelException(f"{name}.{key} is a class of fields and no field: write {key} = {value.__name__}()")
         elif not (key.startswith("_") or isinstance(value, _BEHAVIOUR) or callable(value) or hasattr(value, "__get__")):
             raise ModelException(
                 f"{name}.{key} = {value!r}: public attributes of a model must be fields; "

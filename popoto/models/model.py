@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, ClassVar, Self, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Self, overload
 
 from popoto.exceptions import ModelException
 from popoto.fields import Field
@@ -20,6 +20,7 @@ from popoto.models.many import Many
 from popoto.models.metaclass import ModelBase
 from popoto.models.options import Options
 from popoto.models.query import Query, QueryAccess
+from popoto.models.reading import loading
 from popoto.models.upkeep import Upkeep
 from popoto.storage import Connection, Op, async_enlist, connection, enlist
 
@@ -61,7 +62,6 @@ class Model(Many, Upkeep, Decaying, AsDictionary, metaclass=ModelBase):
         state["_redis_key"] = None
         state["_raw"] = {}
         left = len(kwargs)
-        unquestioned = meta.unquestioned
         for field in meta.field_list:
             name = field.name
             if name in kwargs:
@@ -71,11 +71,10 @@ class Model(Many, Upkeep, Decaying, AsDictionary, metaclass=ModelBase):
                     value = field.initial()
             else:
                 value = field.initial()
-            kind, most = unquestioned.get(name, QUESTIONED)
-            if type(value) is kind and (most is None or len(value) <= most):
-                state[name] = value
-            else:
-                state[name] = field.nothing if value is None else checked(model, field, value, null_check=False)
+            kind, most = meta.unquestioned.get(name, QUESTIONED)
+            if type(value) is not kind or (most is not None and len(value) > most):
+                value = field.nothing if value is None else checked(model, field, value, null_check=False)
+            state[name] = value
         if left:
             self._take_expiry(kwargs)
 
@@ -162,10 +161,12 @@ class Model(Many, Upkeep, Decaying, AsDictionary, metaclass=ModelBase):
                 f"({error}); assign a new value and save it, or delete the row"
             ) from error
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name[0] != "_" and name not in self._meta.fields and not hasattr(type(self), name):
-            raise AttributeError(f"{self._meta.model_name} has no field {name!r}{self._meta.near(name)}")
-        object.__setattr__(self, name, value)
+    if not TYPE_CHECKING:  # so that checkers know which fields there are
+
+        def __setattr__(self, name, value):
+            if name[0] != "_" and name not in self._meta.fields and not hasattr(type(self), name):
+                raise AttributeError(f"{self._meta.model_name} has no field {name!r}{self._meta.near(name)}")
+            object.__setattr__(self, name, value)
 
     # -- identity
 
@@ -265,6 +266,7 @@ class Model(Many, Upkeep, Decaying, AsDictionary, metaclass=ModelBase):
         skip_auto_now: bool = False,
         update_fields: Iterable[str] | None = None,
         migrate_key: bool = False,
+        **kwargs: Any,
     ) -> Any:
         """Save the instance: a new one whole, a loaded one the fields that have changed. One atomic round trip.
 
@@ -274,6 +276,7 @@ class Model(Many, Upkeep, Decaying, AsDictionary, metaclass=ModelBase):
             skip_auto_now: leave `auto_now` fields as they are.
             update_fields: save only these; an empty list does nothing.
             migrate_key: allow changed key values: the row is renamed.
+            **kwargs: what the `on_save` hooks of the model's own field classes are told beside.
 
         Returns:
             How many hash fields are new, 0 for a plain update; or the pipeline when one was given.
@@ -282,8 +285,9 @@ class Model(Many, Upkeep, Decaying, AsDictionary, metaclass=ModelBase):
             ModelException: when a value may not be stored, a unique one is taken, or the new key is.
             KeyMutationError: when a key value has changed without `migrate_key`.
             StaleObjectError: when the row is no longer stored.
+            TypeError: when there are further arguments and no such hook.
         """
-        return self._run(self._saving(ignore_errors, skip_auto_now, update_fields, migrate_key), pipeline)
+        return self._run(self._saving(ignore_errors, skip_auto_now, update_fields, migrate_key, kwargs), pipeline)
 
     async def async_save(
         self,
@@ -292,32 +296,47 @@ class Model(Many, Upkeep, Decaying, AsDictionary, metaclass=ModelBase):
         skip_auto_now: bool = False,
         update_fields: Iterable[str] | None = None,
         migrate_key: bool = False,
+        **kwargs: Any,
     ) -> Any:
         """`save` for asyncio."""
-        return await self._arun(self._saving(ignore_errors, skip_auto_now, update_fields, migrate_key), pipeline)
+        plan = self._saving(ignore_errors, skip_auto_now, update_fields, migrate_key, kwargs)
+        return await self._arun(plan, pipeline)
 
     def _saving(
-        self, ignore_errors: bool, skip_auto_now: bool, update_fields: Iterable[str] | None, migrate_key: bool
+        self,
+        ignore_errors: bool,
+        skip_auto_now: bool,
+        update_fields: Iterable[str] | None,
+        migrate_key: bool,
+        told: dict[str, Any],
     ) -> Op[int | bool]:
+        hooks.check_told(self, "save", told)
         return writing.save(
             self,
             ignore_errors=ignore_errors,
             skip_auto_now=skip_auto_now,
             update_fields=update_fields,
             migrate_key=migrate_key,
+            told_hooks=told,
         )
 
-    def delete(self, pipeline: Any = None) -> Any:
+    def delete(self, pipeline: Any = None, **kwargs: Any) -> Any:
         """Delete the row and every index entry that its stored values have. One atomic round trip.
+
+        Args:
+            pipeline: a pipeline in which the deletion waits.
+            **kwargs: what the `on_delete` hooks of the model's own field classes are told beside.
 
         Returns:
             Whether it was stored; or the pipeline when one was given.
         """
-        return self._run(writing.delete(self), pipeline)
+        hooks.check_told(self, "delete", kwargs)
+        return self._run(writing.delete(self, kwargs), pipeline)
 
-    async def async_delete(self, pipeline: Any = None) -> Any:
+    async def async_delete(self, pipeline: Any = None, **kwargs: Any) -> Any:
         """`delete` for asyncio."""
-        return await self._arun(writing.delete(self), pipeline)
+        hooks.check_told(self, "delete", kwargs)
+        return await self._arun(writing.delete(self, kwargs), pipeline)
 
     def atomic_increment(self, field_name: str, delta: Any, pipeline: Any = None) -> Any:
         """Add to a stored number, exactly, together with its indexes; concurrent additions lose nothing.
@@ -358,15 +377,17 @@ class Model(Many, Upkeep, Decaying, AsDictionary, metaclass=ModelBase):
     def load(cls, db_key: str | DB_key | None = None, **kwargs: Any) -> Self | None:
         """The stored instance with this key, or with these key values; None when there is none.
 
+        A key value that is not given is its field's default.
+
         Raises:
-            QueryException: when key values are missing or a name is no field.
+            QueryException: when a key value is missing and has no default, or a name is no field.
         """
-        return Query[Self](cls).get(db_key=db_key, **kwargs)
+        return Query[Self](cls).get(db_key=db_key, **loading(cls, db_key, kwargs))
 
     @classmethod
     async def async_load(cls, db_key: str | DB_key | None = None, **kwargs: Any) -> Self | None:
         """`load` for asyncio."""
-        return await Query[Self](cls).async_get(db_key=db_key, **kwargs)
+        return await Query[Self](cls).async_get(db_key=db_key, **loading(cls, db_key, kwargs))
 
     @classmethod
     def get_info(cls) -> dict[str, Any]:

@@ -99,7 +99,7 @@ class Options:
         self.abstract = bool(meta.get("abstract", False))
         self.order_by: str | None = meta.get("order_by")
         self.ttl: int | None = meta.get("ttl")
-        self.indexes: tuple[Any, ...] = tuple(meta.get("indexes", ()))
+        self.indexes: tuple[Any, ...] = _listed(model_name, meta.get("indexes", ()))
         self.connection: str | None = meta.get("connection")
         self.hash_tag: str = meta.get("hash_tag") or model_name
         self.version_field: str | None = meta.get("version_field")
@@ -215,11 +215,12 @@ class Options:
     def _check_indexes(self) -> None:
         for entry in self.indexes:
             good = isinstance(entry, tuple | list) and len(entry) == 2 and isinstance(entry[1], bool)
-            if not good or isinstance(entry[0], str) or not all(name in self.fields for name in entry[0]):
+            names = entry[0] if good and isinstance(entry[0], tuple | list) else ()
+            if not names or not all(name in self.fields for name in names):
                 raise ModelException(
                     f"{self.model_name}.Meta.indexes: {entry!r} is not ((field names...), unique as True or False)"
                 )
-            for name in entry[0]:
+            for name in names:
                 if self.fields[name].code == "x":
                     raise ModelException(
                         f"{self.model_name}.Meta.indexes: {name} holds {self.fields[name].type.__name__}, which has no "
@@ -347,6 +348,12 @@ def _is_settled(field: Field[Any]) -> bool:
     kind = type(field)
     usual = (Field.operand, Field.compared, Field.make_lookups)
     return field.settled_type in (str, int) and (kind.operand, kind.compared, kind.make_lookups) == usual
+
+
+def _listed(model_name: str, indexes: Any) -> tuple[Any, ...]:
+    if not isinstance(indexes, tuple | list):
+        raise ModelException(f"{model_name}.Meta.indexes={indexes!r} must be a tuple of ((field names...), unique)")
+    return tuple(indexes)
 
 
 def _kind(field: Field[Any]) -> str:

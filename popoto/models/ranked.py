@@ -294,6 +294,8 @@ def _count(name: str, value: Any) -> int:
 
 def _boost(meta: Any, name: str, boost: Boost) -> dict[str, float]:
     """Boosts by the rows' keys as text."""
+    if not isinstance(boost, Mapping):
+        raise QueryException(f"{meta.model_name}: {name}_boost={boost!r:.60} must map keys to numbers")
     found: dict[str, float] = {}
     for key, value in boost.items():
         text = key.decode("utf-8", "surrogateescape") if isinstance(key, bytes) else str(key)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from popoto.arrays import joined
-from popoto.exceptions import QueryException
+from popoto.exceptions import QueryException, ReplyError, WrongType
 from popoto.models.writing import key_bytes, present
 from popoto.storage import Call, Script, ask, ask_all, effect, layout
 from popoto.storage.commands.hashes import hmget
@@ -26,6 +26,8 @@ M = TypeVar("M", bound="Model")
 # One reply of so many rows takes a server a few milliseconds.
 MOST_AT_ONCE: Final = 1_000
 MOST_EXPIRED: Final = 10_000
+# No value in msgpack begins so.
+UNREADABLE: Final = b"\xc1"
 SIZE: Final = Script("popoto.size", "popoto.models", "size.lua", shape=int, writes=False)
 
 
@@ -41,6 +43,26 @@ def key_text(model: type[Model], db_key: DB_key | str | None, redis_key: str | b
     if not isinstance(given, str | bytes):
         given = str(given)
     return _own(model, given)
+
+
+def loading(model: type[Model], db_key: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What `load` looks a row up by: what was given, and the defaults of missing key values unless a key was given.
+
+    Raises:
+        QueryException: when a missing key value has no default.
+    """
+    meta = model._meta
+    if db_key is not None or meta.abstract or not given.keys() <= meta.fields.keys():
+        return dict(given)
+    known = {name: None if meta.fields[name].auto else meta.fields[name].initial() for name in meta.key_order}
+    missing = [name for name, value in known.items() if value is None and name not in given]
+    if missing:
+        words = ", ".join(f"{name}=..." for name in missing)
+        raise QueryException(
+            f"{model.__name__}.load() makes the key of all key values: give {words}, "
+            "or use query.get() to look for a row by other values"
+        )
+    return {**known, **given}
 
 
 def _own(model: type[Model], key: str | bytes) -> str:
@@ -66,19 +88,29 @@ def row_steps(meta: Options, key: bytes) -> list[Step]:
 
 def row_values(meta: Options, replies: Iterator[Any]) -> list[bytes | None]:
     """A row's values from the replies to those steps; all None when it is not there."""
-    values: list[bytes | None] = list(next(replies))
-    lists = [next(replies) for _ in meta.apart_field_names]
+    # What others keep under the key is no row.
+    values: list[bytes | None] = list(_held(next(replies)) or [None] * len(meta.field_names))
+    lists = [_held(next(replies)) for _ in meta.apart_field_names]
     if any(value is not None for value in values):
         for name, items in zip(meta.apart_field_names, lists, strict=True):
-            values[meta.field_names.index(name)] = joined(items)
+            values[meta.field_names.index(name)] = UNREADABLE if items is None else joined(items)
     return values
+
+
+def _held(reply: Any) -> Any:
+    """What a key holds; None for another kind of value."""
+    if isinstance(reply, WrongType):
+        return None
+    if isinstance(reply, ReplyError):
+        raise reply
+    return reply
 
 
 async def row_at(model: type[M], key: str) -> M | None:
     """The row under a key of the model's own, None when there is none."""
     meta = model._meta
     prefix = meta.keyspace(await layout()).prefix
-    replies = await ask_all(row_steps(meta, key_bytes(prefix + key)))
+    replies = await ask_all(row_steps(meta, key_bytes(prefix + key)), errors="return")
     values = row_values(meta, iter(replies))
     return model._from_row(key, meta.field_names, values) if any(value is not None for value in values) else None
 
@@ -92,7 +124,7 @@ async def by_keys(model: type[M], keys: Iterable[str | bytes], skip_none: bool) 
     for start in range(0, len(asked), MOST_AT_ONCE):
         some = asked[start : start + MOST_AT_ONCE]
         steps = [step for key in some if key is not None for step in row_steps(meta, key_bytes(prefix + key))]
-        replies = iter(await ask_all(steps))
+        replies = iter(await ask_all(steps, errors="return"))
         for key in some:
             values = [] if key is None else row_values(meta, replies)
             there = any(value is not None for value in values)

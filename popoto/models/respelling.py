@@ -73,8 +73,10 @@ def tokens(row: Model) -> dict[str, str]:
     """The texts of indexed values that bytes do not tell, as of a list: 1.x kept no receipt of them."""
     fields = row._meta.fields
     found: dict[str, str] = {}
+    # Whether there is a place is told from the bytes.
+    named = {name for index in row._meta.row_indexes for name in (index.field, *index.partitions)[index.kind == "G" :]}
     for name, field in fields.items():
-        if field.code == "x" and any(name in (index.field, *index.partitions) for index in row._meta.row_indexes):
+        if field.code == "x" and name in named:
             try:
                 value = getattr(row, name)
             except ModelException:

@@ -144,7 +144,13 @@ local function save_row(first_key, last_key)
     end
     return sums[1] and sums or created
   end
-  local before = present and read_row(source, schema) or {}
+  local before, wrong = {}, nil
+  if present then
+    before, wrong = read_row(source, schema)
+  end
+  if wrong then
+    return redis.error_reply(wrong)
+  end
   local after, tokens = changed, tokens_given
   if updating or companions[1] then
     after, tokens = {}, {}

@@ -113,7 +113,7 @@ class Searched:
         Raises:
             QueryException: without lists, or for an argument that makes no sense.
         """
-        asked = _asked(k, limit, post_filter, method, weights, neighbours, group_by, lists)
+        asked = _asked(self._model._meta, k, limit, post_filter, method, weights, neighbours, group_by, lists)
         return self._model._run(self._fusing(asked, explain))  # type: ignore[no-any-return]
 
     async def async_fuse(
@@ -130,7 +130,7 @@ class Searched:
         **lists: Any,
     ) -> list[Any]:
         """`fuse` for asyncio."""
-        asked = _asked(k, limit, post_filter, method, weights, neighbours, group_by, lists)
+        asked = _asked(self._model._meta, k, limit, post_filter, method, weights, neighbours, group_by, lists)
         return await self._model._arun(self._fusing(asked, explain))  # type: ignore[no-any-return]
 
     # -- plans
@@ -262,11 +262,29 @@ async def blended(
         rows: the rows by key; needed where something is mixed in.
         neighbours, group_by: as `fuse` takes them.
     """
-    beside, together = _shared("neighbours", neighbours, NEIGHBOURS), _shared("group_by", group_by, GROUP)
+    meta = model._meta
+    beside, together = mixing(meta, neighbours, group_by)
     if beside is not None or together is not None:
-        meta = model._meta
         await _mixed(meta, beside, together, found, rows, meta.keyspace(await layout()).prefix)
     return sorted(found, key=lambda key: (-found[key].score, key_bytes(key)))
+
+
+def mixing(
+    meta: Any, neighbours: str | tuple[str, float] | None, group_by: str | tuple[str, float] | None
+) -> tuple[tuple[str, float] | None, tuple[str, float] | None]:
+    """The fields whose neighbours and groups are mixed in, each with its share.
+
+    Raises:
+        QueryException: for a field that is none, or knows no order, or a share that is no number from 0.
+    """
+    beside, together = _shared(meta, "neighbours", neighbours, NEIGHBOURS), _shared(meta, "group_by", group_by, GROUP)
+    if beside is not None:
+        index = meta.fields[beside[0]].index
+        if index is None or index.kind != "Z":
+            raise QueryException(
+                f"{meta.model_name}: neighbours={beside[0]!r} must be a SortedField, which knows their order"
+            )
+    return beside, together
 
 
 async def _mixed(
@@ -280,14 +298,10 @@ async def _mixed(
     """Mix in what neighbours and groups have."""
     groups: dict[str, Any] = {}
     if group_by is not None:
-        groups = {key: part(meta.fields[_field(meta, group_by[0])].compared(row)) for key, row in rows.items()}
+        groups = {key: part(meta.fields[group_by[0]].compared(row)) for key, row in rows.items()}
     if neighbours is not None:
         name, share = neighbours
-        index = meta.fields[_field(meta, name)].index
-        if index is None or index.kind != "Z":
-            raise QueryException(
-                f"{meta.model_name}: neighbours={name!r} must be a SortedField, which knows their order"
-            )
+        index = meta.fields[name].index
         orders = {
             key: prefix + index.key(meta.model_name, tuple(part(getattr(row, one)) for one in index.partitions))
             for key, row in rows.items()
@@ -304,14 +318,16 @@ async def _mixed(
         fusion.mix_groups(found, groups, group_by[1])
 
 
-def _field(meta: Any, name: str) -> str:
-    if name not in meta.fields:
-        raise QueryException(f"{meta.model_name} has no field {name!r}{meta.near(name)}")
-    return name
-
-
 def _asked(
-    k: Any, limit: Any, post_filter: Any, method: Any, weights: Any, neighbours: Any, group_by: Any, lists: Any
+    meta: Any,
+    k: Any,
+    limit: Any,
+    post_filter: Any,
+    method: Any,
+    weights: Any,
+    neighbours: Any,
+    group_by: Any,
+    lists: Any,
 ) -> Fusing:
     if not lists:
         raise QueryException("fuse() needs lists: write fuse(words=query.keyword_search(...), vectors=...)")
@@ -328,8 +344,7 @@ def _asked(
         _limit(limit),
         post_filter,
         _weights(weights, lists),
-        _shared("neighbours", neighbours, NEIGHBOURS),
-        _shared("group_by", group_by, GROUP),
+        *mixing(meta, neighbours, group_by),
         lists,
     )
 
@@ -347,9 +362,17 @@ def _weights(weights: Any, lists: Mapping[str, Any]) -> dict[str, float]:
     return found
 
 
-def _shared(option: str, given: Any, share: float) -> tuple[str, float] | None:
-    if given is None or isinstance(given, str):
-        return None if given is None else (given, share)
-    if isinstance(given, tuple) and len(given) == 2 and isinstance(given[0], str) and isinstance(given[1], int | float):
-        return given[0], float(given[1])
-    raise QueryException(f"fuse({option}={given!r}) must be a field's name, or a pair of the name and a share")
+def _shared(meta: Any, option: str, given: Any, share: float) -> tuple[str, float] | None:
+    if given is None:
+        return None
+    pair = (given, share) if isinstance(given, str) else given
+    if not isinstance(pair, tuple) or len(pair) != 2 or not isinstance(pair[0], str):
+        raise QueryException(
+            f"{meta.model_name}: {option}={given!r} must be a field's name, or a pair of the name and a share"
+        )
+    name, part_of = pair
+    if name not in meta.fields:
+        raise QueryException(f"{meta.model_name} has no field {name!r}, named by {option}{meta.near(name)}")
+    if isinstance(part_of, bool) or not isinstance(part_of, int | float) or not 0 <= part_of < float("inf"):
+        raise QueryException(f"{meta.model_name}: {option}={given!r}: the share must be a number from 0")
+    return name, float(part_of)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from popoto import clock
@@ -97,6 +98,7 @@ async def save(
     update_fields: Iterable[str] | None = None,
     migrate_key: bool = False,
     is_fresh: bool = False,
+    told_hooks: Mapping[str, Any] = MappingProxyType({}),
 ) -> int | bool:
     """Save an instance: check, change, write, settle; the values of one that was just made are checked already."""
     if update_fields is not None and not (names := _known(instance, update_fields)):
@@ -114,7 +116,7 @@ async def save(
             is_fresh=is_fresh,
         )
         partial = () if update_fields is None else names
-        extras = hooks.saving(instance, change, keyspace.prefix, partial, ignore_errors=ignore_errors)
+        extras = hooks.saving(instance, change, keyspace.prefix, partial, ignore_errors=ignore_errors, **told_hooks)
     except ModelException as error:
         if not ignore_errors:
             raise
@@ -210,7 +212,7 @@ def settle(instance: Model, change: Change) -> None:
     instance.__dict__["_redis_key"] = change.key
 
 
-async def delete(instance: Model) -> bool:
+async def delete(instance: Model, told_hooks: Mapping[str, Any] = MappingProxyType({})) -> bool:
     """Delete an instance's row and index entries."""
     meta = instance._meta
     keyspace = meta.keyspace(await layout())
@@ -222,7 +224,7 @@ async def delete(instance: Model) -> bool:
         older = [key_bytes(keyspace.prefix + one) for one in meta.older_keys(given)]
         if older:
             values = {name: encoded(type(instance), meta.fields[name], given[name]) for name in given}
-    extras = hooks.deleting(instance, key, keyspace.prefix)
+    extras = hooks.deleting(instance, key, keyspace.prefix, **told_hooks)
     call = delete_call(key_bytes(keyspace.prefix + key), keyspace, extras, older, values)
     existed = bool(await ask(call))
     instance.__dict__["_redis_key"] = None

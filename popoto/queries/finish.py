@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
+from popoto.exceptions import ModelException
 from popoto.queries.where import AllOf, Asked, Condition, Not, OneOf, Related, Wanted, Where, conditions
 
+logger = logging.getLogger("popoto.queries")
 T = TypeVar("T")
 
 
 def satisfies(row: Any, where: Where) -> bool:
     """Whether a row's own values satisfy the conditions; the index was only a hint."""
     if isinstance(where, Condition):
-        return where.match.test(row._meta.fields[where.field].compared(row))
+        try:
+            value = row._meta.fields[where.field].compared(row)
+        except ModelException as error:
+            # One damaged row hides no other: it is where it can be loaded, named and mended.
+            logger.warning("left out of a query: %s", error)
+            return False
+        return where.match.test(value)
     if isinstance(where, Not):
         return not satisfies(row, where.branch)
     if isinstance(where, OneOf):
@@ -28,7 +37,7 @@ def satisfies(row: Any, where: Where) -> bool:
 
 
 def ordered(rows: list[T], order: tuple[str, bool] | None) -> list[T]:
-    """The rows by a field's value, ties by key, None first; all of it reversed when the order descends."""
+    """The rows by a field's value, ties by key, None and unreadable ones first; reversed when the order descends."""
     if order is None:
         return rows
     name, descending = order
@@ -45,7 +54,10 @@ def attach(rows: Iterable[Any], name: str, found: Mapping[str, Any]) -> None:
 
 
 def _place(row: Any, name: str) -> tuple[bool, Any, str]:
-    value = row._meta.fields[name].compared(row)
+    try:
+        value = row._meta.fields[name].compared(row)
+    except ModelException:
+        value = None
     return (value is not None, 0 if value is None else value, row.pk)
 
 

@@ -14,9 +14,12 @@ local function take_names()
   return names
 end
 
--- A list that is kept behind the row's key, as one msgpack array of its items.
+-- A list that is kept behind the row's key, as one msgpack array of its items; what is no list is one that cannot be read.
 local function list_value(key)
-  local items = redis.call('LRANGE', key, 0, -1)
+  local items = redis.pcall('LRANGE', key, 0, -1)
+  if items.err then
+    return '\193'
+  end
   local header = string.char(144 + #items % 16)
   if #items > 15 then
     header = '\220' .. string.char(math.floor(#items / 256), #items % 256)
@@ -24,9 +27,9 @@ local function list_value(key)
   return header .. table.concat(items)
 end
 
--- A row's values, first of all a name for the row; nil where nothing is stored under the key.
+-- A row's values, first of all a name for the row; nil where no row is stored under the key.
 local function row_values(key, names, name)
-  local values = redis.call('HMGET', key, unpack(names))
+  local values = redis.pcall('HMGET', key, unpack(names))
   for _, value in ipairs(values) do
     if value then
       for _, number in ipairs(names.lists) do

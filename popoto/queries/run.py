@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from popoto.exceptions import ModelException
 from popoto.queries import fetch
 from popoto.queries.fetch import MORE, PAGE_ROWS, TIES, select
 from popoto.queries.finish import annotated, attach, ordered, satisfies
@@ -82,7 +83,10 @@ class Gathering:
             return False
         field = self.schema.fields[self.query.wanted.order[0]]
         found = list(self.found.values())
-        edge, last = (field.score(field.compared(row)) for row in (found[self.enough - 1], found[-1]))
+        try:
+            edge, last = (field.score(field.compared(row)) for row in (found[self.enough - 1], found[-1]))
+        except ModelException:
+            return False
         return edge == last and isinstance(last, float) and abs(last) >= field.tied_from
 
 

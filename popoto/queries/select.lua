@@ -78,11 +78,12 @@ local function in_place(row)
   return not origin or origin[entry_keys(walks[walk.number_of_chunk].index, row)]
 end
 
+local own = string.gsub(KEYS[1], '%$Class:', '', 1) .. ':'
 local found, looked, total, counted = {}, 0, 0, {}
 local function accept(members)
   for _, member in ipairs(members) do
-    if counted[member] then
-      -- It is in several of the sources that are walked.
+    if counted[member] or string.sub(member, 1, #own) ~= own then
+      -- It is in several of the sources that are walked, or a row of another model.
     elseif action == 'count' then
       local row = row_under(member, whole)
       if row and confirmed(root, row) and in_place(row) then
@@ -184,7 +185,8 @@ if left_out or (limited and not sorted and #found >= most and walk.number <= #wa
       end
       for seen = 0, many - 1, CHUNK do
         for _, tied in ipairs(redis.call('ZRANGE', order_key, score, score, 'BYSCORE', 'LIMIT', seen, CHUNK)) do
-          local text = value_text(order_code, redis.call('HGET', tied, order_field)) or ''
+          local raw = redis.pcall('HGET', tied, order_field)
+          local text = type(raw) ~= 'table' and value_text(order_code, raw) or ''
           first = first or text
           if text ~= first then
             return true

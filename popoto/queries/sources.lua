@@ -249,9 +249,11 @@ end
 
 -- A row as confirmed() wants it; nil when nothing is stored under the key.
 local function row_under(key, tree)
-  local row = read_row(key, tree.schema)
+  local row, wrong = read_row(key, tree.schema)
   row.key = key
-  if #tree.indexed > 0 or redis.call('EXISTS', key) == 1 then
+  if wrong then
+    return nil
+  elseif #tree.indexed > 0 or redis.call('EXISTS', key) == 1 then
     return row
   end
 end

@@ -94,7 +94,8 @@ local function with_texts()
       if source.named then
         good[place] = name_holds(source, member)
       else
-        good[place] = texts.holds(source, redis.call('HGET', member, source.index.field)) ~= false
+        local raw = redis.pcall('HGET', member, source.index.field)
+        good[place] = type(raw) ~= 'table' and texts.holds(source, raw) ~= false
       end
     end
     return good

@@ -56,7 +56,8 @@ class AdaptiveAssembler:
         size = Defaults.ADAPTIVE_QUALITY_WINDOW_SIZE if window_size is None else window_size
         if isinstance(size, bool) or not isinstance(size, int) or size < 1:
             raise QueryException(f"AdaptiveAssembler: window_size={size!r} must be an int from 1")
-        if not 0 < weight_perturbation < 1:
+        number = isinstance(weight_perturbation, int | float) and not isinstance(weight_perturbation, bool)
+        if not number or not 0 < weight_perturbation < 1:
             raise QueryException(
                 f"AdaptiveAssembler: weight_perturbation={weight_perturbation!r} must lie between 0 and 1"
             )

@@ -143,7 +143,9 @@ class TrajectoryMemory:
         return list(found)
 
     async def _pattern(self, name: str, steps: list[Any]) -> Any:
-        row, made = await get_or_create(self.model_class, {"trajectory": steps}, {"fingerprint": name, **self._own()})
+        lookup = {"fingerprint": name, **self._own()}
+        found, made = await get_or_create(self.model_class, {"trajectory": steps}, lookup)
+        row: Any = found
         if not made:
             # What has come to be done most replaces what was; a save renews the moment of reinforcement too.
             row.trajectory = steps

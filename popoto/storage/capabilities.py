@@ -59,7 +59,8 @@ _PROBES: Final[tuple[tuple[str, tuple[bytes, ...]], ...]] = (
     # EXPIRETIME came in the same version as the conditions of EXPIRE, and does not write.
     ("expire-flags", (b"EXPIRETIME", _KEY)),
 )
-_ELSEWHERE: Final = frozenset({"MOVED", "ASK", "CROSSSLOT", "CLUSTERDOWN", "TRYAGAIN"})
+# What is not about the command: a server says that a user may not have these keys when it knows the command.
+_ELSEWHERE: Final = frozenset({"MOVED", "ASK", "CROSSSLOT", "CLUSTERDOWN", "TRYAGAIN", "NOPERM"})
 
 
 def probes() -> list[tuple[bytes, ...]]:
@@ -77,7 +78,7 @@ def found(replies: Sequence[Raw], *, server: str = "", notes: Sequence[str] = ()
     about, cluster, *answers = replies
     for reply in answers:
         # A server that cannot answer now says nothing of what it can do later.
-        if isinstance(reply, Busy | Denied) and reply.code not in _ELSEWHERE and reply.code != "NOPERM":
+        if isinstance(reply, Busy | Denied) and reply.code not in _ELSEWHERE:
             raise reply
     claims = {name for (name, _), reply in zip(_PROBES, answers, strict=True) if _can(reply)}
     facts = _facts(about)

@@ -25,6 +25,9 @@ _EXTRAS = {
 }
 
 
+_by_scheme: dict[str, ModuleType] = {}
+
+
 @cache
 def _manager() -> pluggy.PluginManager:
     manager = pluggy.PluginManager("popoto")
@@ -35,8 +38,12 @@ def _manager() -> pluggy.PluginManager:
     return manager
 
 
+def _disabled() -> set[str]:
+    return {name.strip() for name in os.environ.get("POPOTO_DISABLE_PLUGINS", "").split(",")}
+
+
 def _entry_points() -> dict[str, EntryPoint]:
-    disabled = {name.strip() for name in os.environ.get("POPOTO_DISABLE_PLUGINS", "").split(",")}
+    disabled = _disabled()
     return {point.name: point for point in entry_points(group=GROUP) if point.name not in disabled}
 
 
@@ -46,6 +53,13 @@ def plugin(scheme: str) -> ModuleType:
     Raises:
         BadURL: when there is none, or it cannot be imported; says what to install.
     """
+    # Looking through what is installed takes longer than a connection does.
+    if scheme not in _by_scheme or scheme in _disabled():
+        _by_scheme[scheme] = _installed(scheme)
+    return _by_scheme[scheme]
+
+
+def _installed(scheme: str) -> ModuleType:
     manager = _manager()
     points = _entry_points()
     point = points.get(scheme)

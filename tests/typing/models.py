@@ -20,6 +20,7 @@ class Restaurant(popoto.Model):
     seats = popoto.IntField()
     opened = popoto.Field(type=date)
     slug = popoto.UniqueField(type=str)
+    place = popoto.GeoField()
 
 
 class Memory(
@@ -44,6 +45,10 @@ def types_of_attributes(restaurant: Restaurant) -> None:
     assert_type(restaurant.opened, date)
     restaurant.stars = 3
     restaurant.stars = "bad"  # type: ignore[assignment]
+    restaurant.place = (52.5, 13.4)
+    restaurant.place = None
+    assert_type(restaurant.place.latitude, float | None)
+    restaurant.starz = 3  # type: ignore[attr-defined]
 
 
 def types_of_queries() -> None:

@@ -62,11 +62,15 @@ class BM25Field(ValuelessField):
     def __set_name__(self, owner: type, name: str) -> None:
         super().__set_name__(owner, name)
         # Python 3.11 wraps what is raised here: the class that is being made asks for companions next.
-        self._has_source = isinstance(getattr(owner, self.source, None), Field) and self.source != name
+        source = getattr(owner, self.source, None)
+        self._has_source = isinstance(source, Field) and source is not self and not source.apart
 
     def companions(self, model_name: str) -> Sequence[Companion]:
         if not self._has_source:
-            raise ModelException(f"{model_name}.{self.name}: source={self.source!r} is no other field of the model")
+            raise ModelException(
+                f"{model_name}.{self.name}: source={self.source!r} is no other field of the model, or a capped list, "
+                "whose pushes no index follows"
+            )
         return [self.postings(model_name).companion(self.name, self.source)]
 
     def postings(self, model_name: str) -> Postings:

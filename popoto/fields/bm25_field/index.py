@@ -79,7 +79,7 @@ class Postings:
                 change.expected[source] = instance._raw.get(source)
             return self._said(instance, name, instance._meta.fields[source].text_of(instance))
 
-        stores = (Store("Z", self.base, ":dl"), Store("K", f"{self.base}:tf"))
+        stores = (Store("Z", self.base, ":dl"), Store("R", f"{self.base}:tf"))
         settled = (self.analyzer.name,)
         return Companion(
             FRAGMENT,

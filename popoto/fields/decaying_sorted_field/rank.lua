@@ -91,7 +91,8 @@ local function decaying(signal)
       if found[place] then
         found[place] = to_number(found[place])
       else
-        found[place] = base_of(redis.call('HGET', member, base_field))
+        local raw = redis.pcall('HGET', member, base_field)
+        found[place] = base_of(type(raw) ~= 'table' and raw)
       end
     end
     return found

@@ -83,7 +83,8 @@ class EmbeddingField(Field[int]):
         super().__set_name__(owner, name)
         # Python 3.11 wraps what is raised here: the class that is being made asks for companions next.
         source = None if self.source is None else getattr(owner, self.source, None)
-        self._has_source = self.source is None or (isinstance(source, Field) and source is not self)
+        usable = isinstance(source, Field) and source is not self and not source.apart
+        self._has_source = self.source is None or usable
 
     @property
     def provider(self) -> AbstractEmbeddingProvider | None:
@@ -114,7 +115,10 @@ class EmbeddingField(Field[int]):
 
     def companions(self, model_name: str) -> Sequence[Companion]:
         if not self._has_source:
-            raise ModelException(f"{model_name}.{self.name}: source={self.source!r} is no other field of the model")
+            raise ModelException(
+                f"{model_name}.{self.name}: source={self.source!r} is no other field of the model, or a capped list, "
+                "whose pushes are not embedded"
+            )
         follows = (self.name,) if self.source is None else (self.source, self.name)
         stores = self.vectors(model_name).stores
         return [Companion(FRAGMENT, self.name, stores, follows=follows, said=self._said, refuses=self._refused)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from popoto.exceptions import ModelException
 from popoto.fields.field import Field
@@ -57,6 +57,10 @@ class GeoField(Field[Coordinates]):
         written, read = self.encode, self.decode
         self.encode = lambda value: written(tuple(value) if value is not None else (None, None))
         self.decode = lambda raw: _read(read(raw))
+
+    if TYPE_CHECKING:
+
+        def __set__(self, instance: Any, value: tuple[float | None, float | None] | None) -> None: ...
 
     def initial(self) -> Any:
         value = super().initial()

@@ -38,6 +38,7 @@ class KeyField(Field[T]):
         unique: bool = False,
         **options: Any,
     ) -> None:
+        options.pop("indexed", None)
         super().__init__(type, null, default, max_length, indexed=True, unique=unique, **options)
 
     def make_index(self) -> Index | None:

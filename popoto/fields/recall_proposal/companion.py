@@ -23,7 +23,7 @@ def partitions_base(model_name: str) -> str:
 
 def proposals(model_name: str) -> Companion:
     """The companion of a model's proposals."""
-    own = (Store("K", partitions_base(model_name)), Store("K", f"$RP:{model_name}:outcomes"))
+    own = (Store("R", partitions_base(model_name)), Store("K", f"$RP:{model_name}:outcomes"))
     return Companion(FRAGMENT, NAME, (*own, Store("Z", f"{pending_base(model_name)}:{DEFAULT_PARTITION}")))
 
 

@@ -11,6 +11,7 @@ from popoto.exceptions import QueryException
 from popoto.fields.constants import Defaults
 from popoto.fields.recall_proposal import RecallProposal
 from popoto.models import Model, Query
+from popoto.models.searched import mixing
 from popoto.queries.hits import Hit
 from popoto.recipes.context_assembler import rendering, signals
 from popoto.recipes.context_assembler.cues import texts
@@ -99,8 +100,13 @@ class ContextAssembler:
         _check(model_class, "propagation_depth", propagation_depth, 0)
         if max_tokens is not None:
             _check(model_class, "max_tokens", max_tokens, 0)
+        threshold(surfacing_threshold)
         _check_choice("output_format", output_format, rendering.FORMATS)
         _check_choice("method", method, METHODS)
+        mixing(model_class._meta, neighbours, group_by)
+        for name, counter in (("token_counter", token_counter), ("text_counter", text_counter)):
+            if counter is not None and not callable(counter):
+                raise QueryException(f"ContextAssembler: {name}={counter!r} must be a function that gives a number")
         if token_counter is not None and text_counter is not None:
             raise QueryException("ContextAssembler: token_counter and text_counter exclude each other: give one")
         if suppress and signals.offering(model_class, "confidence") is None:

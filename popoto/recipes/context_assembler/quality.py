@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from popoto.exceptions import QueryException
 from popoto.fields.constants import Defaults
 from popoto.models import Model
 from popoto.recipes.context_assembler import signals
@@ -88,8 +89,16 @@ class RetrievalQuality:
 
 
 def threshold(given: float | None) -> float:
-    """The surfacing threshold: as given, else the default as it is now."""
-    return Defaults.DEFAULT_SURFACING_THRESHOLD if given is None else float(given)
+    """The surfacing threshold: as given, else the default as it is now.
+
+    Raises:
+        QueryException: when it is no finite number.
+    """
+    if given is None:
+        return Defaults.DEFAULT_SURFACING_THRESHOLD
+    if isinstance(given, bool) or not isinstance(given, int | float) or not math.isfinite(given):
+        raise QueryException(f"surfacing_threshold={given!r} must be a finite number, or None for the default")
+    return float(given)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any, Final, TypeVar
 from weakref import WeakKeyDictionary
 
 from popoto.exceptions import BackendError
+from popoto.storage.capabilities import Info
 from popoto.storage.counting import count_round_trip
 from popoto.storage.layouts import PLAIN, Layout, of_server
 from popoto.storage.plans import Op, Request, Running
@@ -50,7 +51,7 @@ async def arun(plan: Op[R], lane: Lane, layout: Layout = PLAIN) -> R:
 async def serve(request: Request, lane: Lane, layout: Layout) -> Any:
     """Do what a plan asks for once."""
     if request.kind == "layout":
-        return of_server(layout, (await lane.backend.describe()).capabilities)
+        return of_server(layout, (await lane.describe()).capabilities)
     if request.effect is not None:
         return await asyncio.to_thread(request.effect)
     count_round_trip()
@@ -68,7 +69,24 @@ class Lane:
         self.backend = backend
         self._waiting: dict[bool, list[tuple[Sequence[Step], asyncio.Future[list[Reply]]]]] = {}
         self._at_once = asyncio.Semaphore(MOST_AT_ONCE)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._info: Info | None = None
+        self._asking: asyncio.Task[Info] | None = None
+
+    async def describe(self) -> Info:
+        """What the store is: asked once, however many want to know it at the same time."""
+        if self._info is not None:
+            return self._info
+        if self._asking is None:
+            self._asking = self._begin(self._learn())
+        return await asyncio.shield(self._asking)
+
+    async def _learn(self) -> Info:
+        try:
+            self._info = await self.backend.describe()
+            return self._info
+        finally:
+            self._asking = None
 
     async def execute(self, steps: Sequence[Step]) -> list[Reply]:
         """Run steps, with those of others that are ready in the same turn of the loop."""
@@ -94,9 +112,19 @@ class Lane:
             self._start(load)
 
     def _start(self, riders: list[tuple[Sequence[Step], asyncio.Future[list[Reply]]]]) -> None:
-        task = asyncio.get_running_loop().create_task(self._travel(riders))
+        self._begin(self._travel(riders))
+
+    def _begin(self, work: Coroutine[Any, Any, R]) -> asyncio.Task[R]:
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            # Whoever waited for it has been told; nobody may be left to ask.
+            task.exception()
 
     async def _travel(self, riders: list[tuple[Sequence[Step], asyncio.Future[list[Reply]]]]) -> None:
         steps = [step for some, _ in riders for step in some]
