@@ -5,15 +5,12 @@
 --   kind: i int, f float, D Decimal, s str, b bool, d date, t datetime, T time, r a related key (not escaped),
 --   x any other type
 -- value_number(raw)      the double nearest to an int or float; nil for anything else
--- text_part(text)        the key part of a text
+-- text_part(text)        the key part of a text, and the one that 1.x used
 -- part_text(part)        the text of a key part
 -- plain_text(kind, raw)  the text of a value's canonical part; nil as value_text()
 local value_text, value_number, text_part, part_text, plain_text
 do
-  local byte, find, format, gsub = string.byte, string.find, string.format, string.gsub
-  local match, rep, sub = string.match, string.rep, string.sub
-
-  local function marked(text) return (gsub(text, "[/'?*^%[%]%-]", "/%0")) end
+  local byte, find, gsub, sub = string.byte, string.find, string.gsub, string.sub
 
   local function parts(text)
     if not text then return nil, nil end
@@ -21,7 +18,7 @@ do
       if text == "None" then return "/None", "None" end
       return text, text
     end
-    text = marked(text)
+    text = gsub(text, "[/'?*^%[%]%-]", "/%0")
     local legacy = gsub(text, ":", "{&#58;}")
     if not find(text, "{&#58;}", 1, true) then return legacy, legacy end
     return gsub(gsub(text, "{&#58;}", "{/&#58;}"), ":", "{&#58;}"), legacy
@@ -103,6 +100,7 @@ do
   end
 
   local function numbers()
+    local format = string.format
     -- The digits of a 64-bit integer of 8 bytes: a double would round it.
     local function wide_digits(negative, ...)
       local limbs = { 0, 0, 0 } -- base 10^7: limb * 256 stays far below 2^53
@@ -158,8 +156,11 @@ do
   end
 
   local function number_texts()
+    local format, match, rep = string.format, string.match, string.rep
     if not tagged then wrappings() end
     if not integer then numbers() end
+
+    local function marked(text) return (gsub(text, "[/'?*^%[%]%-]", "/%0")) end
 
     -- The fewest digits that read back as a positive number, and its point: number = 0.digits * 10^point.
     local function shortest(number)
@@ -255,6 +256,7 @@ do
   end
 
   local function moments()
+    local match, rep = string.match, string.rep
     if not tagged then wrappings() end
     local MONTH_DAYS = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 }
 
@@ -340,7 +342,7 @@ do
     return (integer(raw)) or floating(raw)
   end
 
-  text_part = function(text) return (parts(text)) end
+  text_part = parts
 
   -- Marks come in pairs with what they mark, so a colon that is made here is marked by none.
   part_text = function(part)
