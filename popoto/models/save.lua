@@ -139,6 +139,9 @@ local function save_row(first_key, last_key)
   if quiet and not marks[1] and not marks[2] then
     redis.call('SADD', class_set, row_key)
     local created = write_row(source, first_word, last_word, sum_words)
+    if type(created) == 'table' then
+      return created
+    end
     if is_ledgered(ledger, receipts) then
       reap(ledger, receipts, class_set, now, REAPED)
     end
