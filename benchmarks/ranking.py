@@ -4,7 +4,8 @@
 
 The URL is `embedded::memory:` by default. Ten rows are asked for. The server's processor time is told by INFO, as the
 mean of a few runs; bytes to and from the server are told by INFO too, less what INFO itself takes. Each line also says
-how many round trips it took. Nothing here is asserted.
+how many round trips it took. The worst cases come beside their floors, what one script by hand takes for the same rows
+without a bound on its time, and beside what one takes that stores a copy. Of times nothing is asserted.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import random
 import sys
 from collections.abc import Callable
 from typing import Any
+
+import ranking_floor
 
 import popoto
 from popoto import CyclicDecayField, DecayingSortedField, FloatField, IndexedField, KeyField, Model, SortedField, clock
@@ -82,8 +85,19 @@ def facts(client: Any) -> tuple[float, int, int]:
     return seconds, int(info["total_net_input_bytes"]), int(info["total_net_output_bytes"])
 
 
-def measured(client: Any, name: str, work: Callable[[], Any], times: int = 5) -> None:
-    """Print one line: milliseconds of the server's processor, KiB to and from it, round trips."""
+def store_adverse(count: int) -> None:
+    """Save the rows of the worst cases."""
+    backend = popoto.connection()
+    pipe = backend.pipeline()
+    for number, row in enumerate(ranking_floor.rows(count, NOW), 1):
+        row.save(pipeline=pipe, skip_auto_now=True)
+        if number % BATCH == 0 or number == count:
+            pipe.execute()
+            pipe = backend.pipeline()
+
+
+def cost(client: Any, work: Callable[[], Any], times: int = 5) -> tuple[float, float, float, float]:
+    """Milliseconds of the server's processor, KiB to and from it, round trips: the mean of a few runs."""
     work()
     first, second = facts(client), facts(client)
     own = [one - other for one, other in zip(second, first, strict=True)]
@@ -95,9 +109,23 @@ def measured(client: Any, name: str, work: Callable[[], Any], times: int = 5) ->
     spent, received, sent = (
         (one - other - self_) / times for one, other, self_ in zip(after, before, own, strict=True)
     )
-    print(
-        f"  {name:44} {spent * 1000:8.2f} ms {received / 1024:8.1f} {sent / 1024:8.1f} KiB {trips.count / times:5.1f}"
-    )
+    return spent * 1000, received / 1024, sent / 1024, trips.count / times
+
+
+def measured(client: Any, name: str, work: Callable[[], Any]) -> float:
+    """Print what the work costs; the milliseconds."""
+    milliseconds, received, sent, trips = cost(client, work)
+    print(f"  {name:44} {milliseconds:8.2f} ms {received:8.1f} {sent:8.1f} KiB {trips:5.1f}", end="", flush=True)
+    return milliseconds
+
+
+def beside_floor(client: Any, case: ranking_floor.Worst) -> None:
+    """Print what a worst case costs, and how many times its floor that is."""
+    assert [f"Adverse:{row.name}".encode() for row in case.work()] == case.floor(), case.name
+    taken = measured(client, case.name, case.work)
+    least = cost(client, case.floor)[0]
+    copied = f", with a copy {cost(client, case.copy)[0]:.2f}" if case.copy is not None else ""
+    print(f"   floor {least:.2f} ms, {taken / least:.2f} times{copied}")
 
 
 def cases() -> list[tuple[str, Callable[[], Any]]]:
@@ -127,13 +155,19 @@ def cases() -> list[tuple[str, Callable[[], Any]]]:
 def main() -> None:
     """Measure and print."""
     url = sys.argv[1] if len(sys.argv) > 1 else "embedded::memory:"
-    popoto.connect(url)
+    client = popoto.connect(url).native
     for count in [int(word) for word in sys.argv[2:]] or [1_000, 10_000, 100_000]:
         Memory.delete_all()
         store(count)
         print(f"{count:,} rows: milliseconds of the server, KiB to and from it, round trips")
         for name, work in cases():
-            measured(popoto.connection().native, name, work)
+            measured(client, name, work)
+            print()
+        ranking_floor.Adverse.delete_all()
+        store_adverse(count)
+        print("  worst cases")
+        for case in ranking_floor.cases(client, NOW):
+            beside_floor(client, case)
 
 
 if __name__ == "__main__":

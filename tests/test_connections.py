@@ -7,6 +7,7 @@ import gc
 import logging
 import multiprocessing
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -20,7 +21,8 @@ from servers import KINDS, Servers
 import popoto
 from popoto import BackendError, Field, KeyField, Model, Unavailable, connect, connection, using
 from popoto.exceptions import BadURL
-from popoto.storage import Connection, connections, reset, set_connection
+from popoto.storage import Connection, ask, connections, reset, set_connection
+from popoto.storage.commands.strings import get
 
 
 class Here(Model):
@@ -59,7 +61,7 @@ def test_importing_opens_nothing_and_loads_no_client():
         "found = {'numpy', 'pytest', 'rich', 'fakeredis', 'redis', 'valkey', 'asyncio'} & set(sys.modules)\n"
         "print(sorted(found - {'asyncio'}))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=500, check=False)
     assert (done.stdout.strip(), done.stderr) == ("[]", "")
 
 
@@ -324,7 +326,7 @@ def test_forked_children_have_connections_of_their_own(server: Connection):
     mine = [Here.query.get(k="parent") for _ in range(50)]
     for child in children:
         child.join(30)
-    assert [replies.get(timeout=60) for _ in children] == [""] * 4
+    assert [replies.get(timeout=500) for _ in children] == [""] * 4
     assert all(row is not None and row.text == "p" for row in mine)
     assert Here.query.count() == 81
     assert os.getpid() > 0
@@ -367,6 +369,24 @@ def test_hash_tags_keep_a_model_in_one_slot(server: Connection, plain: Any):
 
 def test_plugins_are_listed():
     assert {"fake", "redis", "valkey", "embedded"} <= {name for one in popoto.plugins() for name in one.schemes}
+
+
+@pytest.mark.parametrize("scheme", ["redis", "valkey"])
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"SSH-2.0-x\r\n", b":abc\r\n", b"$-7\r\n"])
+def test_what_speaks_another_protocol_is_no_store(scheme: str, answer: bytes):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+
+        def answering() -> None:
+            for _ in range(2):
+                with other.accept()[0] as caller:
+                    caller.recv(4096)
+                    caller.sendall(answer)
+
+        threading.Thread(target=answering, daemon=True).start()
+        made = Connection(f"{scheme}://127.0.0.1:{other.getsockname()[1]}/0?timeout=5")
+        with pytest.raises(Unavailable, match="the store cannot be reached"):
+            made.run(ask(get("key")))
+        made.close()
 
 
 def test_a_plugin_that_is_disabled_after_its_use_opens_no_more(monkeypatch: pytest.MonkeyPatch):

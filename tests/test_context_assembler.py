@@ -231,6 +231,47 @@ def test_neighbours_and_groups_gain(store: Connection) -> None:
     assert names(kin.assemble({"topic": "order"}, agent_id="a"))[:2] == ["order", "tea"]
 
 
+class Said(Model):
+    name = KeyField()
+    agent_id = KeyField()
+    session = Field()
+    place = SortedField(type=int)
+    text = Field()
+    words = BM25Field(source="text")
+
+
+@pytest.mark.parametrize("weights", [{}, {"place": 0.0, "words": 1.0}])
+def test_what_lies_beside_the_best_comes_in_though_no_ranking_has_it(
+    store: Connection, weights: dict[str, float]
+) -> None:
+    said = {
+        "a": "which cafe",
+        "b": "the one at the corner",
+        "c": "fine",
+        "d": "farewell friends",
+        "x": "not yours",
+        "y": "later",
+    }
+    Said.bulk_create(
+        Said(
+            name=name,
+            agent_id="b" if name in "xy" else "a",
+            session="one" if name < "c" else "two",
+            place=place,
+            text=text,
+        )
+        for place, (name, text) in enumerate(said.items())
+    )
+    near = ContextAssembler(Said, weights, neighbours="place")
+    found = near.assemble({"topic": "cafe"}, agent_id="a")
+    assert names(found) == ["a", "b"]
+    assert [(one.signal, one.raw, one.weight) for one in found.why[1].parts] == [("neighbours", 1.0, 0.25)]
+    # What lies beside in another group, or is another agent's, stays out.
+    assert names(near.assemble({"topic": "farewell"}, agent_id="a")) == ["d", "c"]
+    both = ContextAssembler(Said, weights, neighbours="place", group_by="session")
+    assert names(both.assemble({"topic": "corner"}, agent_id="a")) == ["b", "a"]
+
+
 def test_ranks_may_be_fused_instead_of_scores(store: Connection) -> None:
     create_memories()
     result = ContextAssembler(Memory, {"words": 1.0}, method="rrf").assemble({"topic": "coffee order"}, agent_id="a")
@@ -302,6 +343,41 @@ def test_nothing_is_pulled_where_nothing_is_known(store: Connection) -> None:
     with round_trips() as trips:
         result = ContextAssembler(Aged, {"seen": 1.0}).assemble({"topic": "xylophone"})
     assert (result.records, result.formatted, trips.count) == ([], "[]", 1)
+
+
+class Synonyms(HashingProvider):
+    """Knows one pair of words that mean the same."""
+
+    def embed(self, texts: list[str], input_type: str | None = None) -> list[list[float]]:
+        return super().embed([text.replace("kitten", "cat") for text in texts], input_type)
+
+
+class Stemmed(Model):
+    name = KeyField()
+    text = Field()
+    words = BM25Field(source="text", analyzer="english")
+    known = ExistenceFilter(fingerprint_fn=lambda row: row.text)
+
+
+class Alike(Model):
+    name = KeyField()
+    text = Field()
+    meaning = EmbeddingField(source="text", provider=Synonyms())
+    known = ExistenceFilter(fingerprint_fn=lambda row: row.text)
+
+
+@pytest.mark.parametrize(("model", "cue"), [(Stemmed, "sleeps"), (Alike, "kitten")])
+def test_a_filter_of_words_hides_nothing_that_ranks_without_them(
+    store: Connection, model: type[Model], cue: str
+) -> None:
+    model.create(name="a", text="the cat slept")
+    known: Any = model._meta.fields["known"]
+    assert known.definitely_missing(model, cue)
+    assembler = ContextAssembler(model, {})
+    found = assembler.assemble({"topic": cue}, assess_quality=True)
+    assert [row.pk for row in found.records] == [f"{model.__name__}:a"]
+    assert found.metadata["quality"].per_cue_fok[cue]["cue_familiarity"] == 0.0
+    assert assembler.assess({"topic": cue}).per_cue_fok[cue]["partial_retrieval_count"] == 0.1
 
 
 @pytest.mark.parametrize("cues", [None, {}, {"topic": None}, {"topic": "  "}])
@@ -467,7 +543,7 @@ def test_asyncio_gets_the_same(store: Connection) -> None:
         ("Aged", {"seen": 1.0, "sure": 1.0}, {}, 4),
         ("Memory", {"words": 1.0, "linked": 0.0}, {}, 3),
         ("Memory", {"seen": 1.0, "sure": 1.0}, {}, 4),
-        ("Memory", {"seen": 1.0, "sure": 1.0}, {"neighbours": "place"}, 5),
+        ("Memory", {"seen": 1.0, "sure": 1.0}, {"neighbours": "place"}, 6),
     ],
 )
 def test_an_assembly_takes_few_round_trips(

@@ -8,7 +8,21 @@ from typing import Any
 
 import pytest
 
-from popoto import BM25Field, Field, IndexedField, KeyField, Model, QueryException, SortedField, round_trips
+from popoto import (
+    AccessTrackerMixin,
+    BM25Field,
+    DecayingSortedField,
+    EmbeddingField,
+    Field,
+    GeoField,
+    IndexedField,
+    KeyField,
+    Model,
+    QueryException,
+    SortedField,
+    round_trips,
+)
+from popoto.embeddings.hashing import HashingProvider
 from popoto.queries.hits import Hit, Part
 from popoto.storage import Connection
 
@@ -174,3 +188,40 @@ def test_the_verb_has_its_twin(turns: dict[str, Turn]) -> None:
         return await Turn.query.async_fuse(k=60, words=WORDS, vectors=VECTORS, limit=3)
 
     assert asyncio.run(work()) == Turn.query.fuse(k=60, words=WORDS, vectors=VECTORS, limit=3)
+
+
+class Place(AccessTrackerMixin, Model):
+    name = KeyField()
+    where = GeoField()
+    text = Field()
+    words = BM25Field(source="text")
+    meaning = EmbeddingField(source="text", provider=HashingProvider())
+    fresh = DecayingSortedField()
+
+
+RANKINGS: dict[str, Any] = {
+    "top_by_decay": lambda query: query.top_by_decay(),
+    "composite_score": lambda query: query.composite_score({"fresh": 1.0}),
+    "keyword_search": lambda query: query.keyword_search("tea"),
+    "semantic_search": lambda query: query.semantic_search("tea"),
+    "fuse": lambda query: query.fuse(words=["Place:a"]),
+}
+
+
+@pytest.mark.parametrize("verb", RANKINGS)
+def test_every_ranking_gives_the_values_that_are_asked_for_and_notes_no_read_then(
+    store: Connection, plain: Any, verb: str
+) -> None:
+    Place.create(name="a", where=(40.0, -70.0), text="tea")
+    values: Any = Place.query.values("name", "text")
+    assert RANKINGS[verb](values) == [{"name": "a", "text": "tea"}]
+    assert plain.exists("$AT:Place:staged:Place:a") == 0
+    assert [row.name for row in RANKINGS[verb](Place.query)] == ["a"]
+    assert plain.llen("$AT:Place:staged:Place:a") == 1
+
+
+@pytest.mark.parametrize("verb", RANKINGS)
+def test_every_ranking_notes_the_distances_that_are_asked_for(store: Connection, verb: str) -> None:
+    Place.create(name="a", where=(40.0, -70.0), text="tea")
+    near = Place.query.filter(where=(40.0, -70.0), where_radius=5, where_radius_unit="km", where_with_distances=True)
+    assert [row._geo_distance for row in RANKINGS[verb](near)] == [pytest.approx(0.0, abs=1.0)]

@@ -29,7 +29,7 @@ def run(*argv: str, url: str | None = None) -> str:
         environment["POPOTO_URL"] = url
     program = [sys.executable, "-W", "error", "-m", "popoto_kitchen", *argv]
     done = subprocess.run(
-        program, cwd=EXAMPLES, env=environment, capture_output=True, text=True, timeout=100, check=False
+        program, cwd=EXAMPLES, env=environment, capture_output=True, text=True, timeout=500, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout

@@ -67,7 +67,7 @@ def run(tmp_path: Path) -> Run:
             env={**own, "PYTHONPATH": path, **environment},
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=500,
             check=False,
         )
 

@@ -85,7 +85,7 @@ def rows(store: Connection, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[st
     for key in list(found)[::17]:
         store.native.delete(key)
         del found[key]
-    monkeypatch.setattr(rank, "MOST_MEMBERS", 70)
+    monkeypatch.setattr(rank, "MOST_NUMBERS", 200)
     monkeypatch.setattr(rank, "FEW", 5)
     monkeypatch.setattr(rank, "STEPS", (1, 3))
     yield found

@@ -8,7 +8,20 @@ from typing import Any
 
 import pytest
 
-from popoto import Field, IndexedField, KeyField, ListField, Model, Q, Relationship, SortedField, round_trips, using
+from popoto import (
+    Field,
+    GeoField,
+    IndexedField,
+    KeyField,
+    ListField,
+    Model,
+    Q,
+    QueryException,
+    Relationship,
+    SortedField,
+    round_trips,
+    using,
+)
 from popoto.queries import related, run
 from popoto.storage import Connection
 from popoto.storage.layouts import PLAIN, Layout
@@ -238,3 +251,55 @@ def test_an_iterator_prefetches_page_by_page(store: Any):
             for row in Book.query.filter(year__gte=0, author__isnull=False).prefetch("author").iterator(10)
         ]
     assert len(names) == 36 and int(trips) <= 6
+
+
+class Quay(Model):
+    name = KeyField()
+    harbour = IndexedField()
+    place = GeoField()
+    depth = SortedField(type=int, default=0, partition_by="harbour")
+
+
+class Ship(Model):
+    name = KeyField()
+    quay = Relationship(model=Quay)
+    former = Relationship(model=Quay)
+    flagship = Relationship(model="self")
+
+
+def test_keywords_through_one_relationship_speak_of_one_row_together(store: Any):
+    quays = [Quay.create(name=f"q{n}", harbour="a" if n < 2 else "b", place=(0.0, n), depth=n) for n in range(4)]
+    ships = [Ship.create(name=f"s{n}", quay=quay, former=quays[0]) for n, quay in enumerate(quays)]
+    Ship.create(name="t", flagship=ships[1])
+
+    def names(*conditions: Q, most: int = 1, **keywords: Any) -> list[str]:
+        with round_trips() as trips:
+            found = sorted(ship.name for ship in Ship.query.filter(*conditions, **keywords))
+        assert int(trips) <= most
+        return found
+
+    # The grid of places is coarse: rows decide, so the quays are found first.
+    assert names(quay__place=(0.0, 1.0), quay__place_radius=120, quay__place_radius_unit="km", most=2) == [
+        "s0",
+        "s1",
+        "s2",
+    ]
+    assert names(quay__place_latitude=0.0, quay__place_longitude=3.0, most=2) == ["s3"]
+    assert names(quay__harbour="a", quay__depth__gte=1) == ["s1"]
+    assert names(quay__harbour="b", former__harbour="a", former__depth=0) == ["s2", "s3"]
+    assert names(flagship__quay__harbour="a", flagship__quay__depth__lte=5) == ["t"]
+    assert names(Q(quay__harbour="b", quay__depth__gt=2) | Q(name="s0")) == ["s0", "s3"]
+    with pytest.raises(QueryException, match="harbour"):
+        list(Ship.query.filter(quay__depth__gte=1))
+
+
+@pytest.mark.parametrize("word", ["limit", "order_by", "values"])
+def test_what_belongs_to_a_query_is_no_condition(fake: Any, word: str):
+    operand: Any = {"limit": 1, "order_by": "name", "values": ("name",)}[word]
+    for refused in (
+        lambda: Ship.query.filter(**{f"quay__{word}": operand}),
+        lambda: Ship.query.filter(Q(**{word: operand})),
+        lambda: Ship.query.exclude(name="a", **{word: operand}),
+    ):
+        with pytest.raises(QueryException, match=f"no lookup '{word}'"):
+            refused()

@@ -36,7 +36,7 @@ def test_measures_are_right() -> None:
 def table(*words: str) -> dict[str, list[float]]:
     """The printed means by way."""
     argv = [sys.executable, str(PROGRAM), "--url", "fake://", "--analyzer", "simple", *words]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=500, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     rows = [line for line in done.stdout.splitlines()[2:] if line]
     return {row[:36].strip(): [float(one) for one in row[36:].split()] for row in rows}

@@ -92,7 +92,7 @@ def test_d06_a_fresh_process_knows_rows_without_key_fields(server: Connection, p
         assert Bare.rebuild_indexes() == 1
         assert row.delete()
     """
-    subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=True, timeout=500)
     assert keyspace(plain) == {}
 
 

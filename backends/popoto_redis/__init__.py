@@ -17,7 +17,7 @@ from redis.retry import Retry
 from popoto.storage import CAPABILITIES, URL, AsyncBackend, Backend, Client, Family, RespBackend, hookimpl
 
 FAMILY = Family(
-    connection_errors=(redis.exceptions.ConnectionError,),
+    connection_errors=(redis.exceptions.ConnectionError, redis.exceptions.InvalidResponse),
     timeout_errors=(redis.exceptions.TimeoutError,),
     response_error=redis.exceptions.ResponseError,
     auth_errors=(redis.exceptions.AuthenticationError, redis.exceptions.AuthorizationError),

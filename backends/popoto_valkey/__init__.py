@@ -17,7 +17,7 @@ from valkey.retry import Retry
 from popoto.storage import CAPABILITIES, URL, AsyncBackend, Backend, Client, Family, RespBackend, hookimpl
 
 FAMILY = Family(
-    connection_errors=(valkey.exceptions.ConnectionError,),
+    connection_errors=(valkey.exceptions.ConnectionError, valkey.exceptions.InvalidResponse),
     timeout_errors=(valkey.exceptions.TimeoutError,),
     response_error=valkey.exceptions.ResponseError,
     auth_errors=(valkey.exceptions.AuthenticationError, valkey.exceptions.AuthorizationError),

@@ -1,16 +1,9 @@
--- The arguments of a script, read in order.
+-- Arguments of which there are several: lists of words, and words by name.
 -- A prelude.
 --
--- take()         the next argument
 -- take_list()    words: their number, and the words
 -- take_pairs()   words by name: their number, and of each the name and the word
-local at = 0
-
-local function take()
-  at = at + 1
-  return ARGV[at]
-end
-
+-- include: popoto.fields words.lua
 local function take_list()
   local words = {}
   for number = 1, tonumber(take()) do

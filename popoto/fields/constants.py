@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import math
 from typing import Any, Final
+
+from popoto.exceptions import ModelException
+
+# Names of constants that lie between 0 and 1. A threshold may lie beyond, so that nothing ever reaches it.
+_SHARES: Final = ("INITIAL_CONFIDENCE", "_SIGNAL", "AUTO_RESOLVE", "DECAY_FACTOR")
 
 
 class TemporalPeriod:
@@ -44,7 +50,21 @@ class _Overridable(type):
         if not name.startswith("_") and name not in vars(cls):
             close = difflib.get_close_matches(name, vars(cls), 1)
             raise AttributeError(f"Defaults has no constant {name}" + (f"; did you mean {close[0]}?" if close else ""))
+        if not name.startswith("_"):
+            _check(name, value, whole=cls.__annotations__[name] == "int")
         super().__setattr__(name, value)
+
+
+def _check(name: str, value: Any, *, whole: bool) -> None:
+    number = isinstance(value, (int,) if whole else (int, float)) and not isinstance(value, bool) and value == value
+    if number and not name.endswith("_THRESHOLD"):
+        number = math.isfinite(value)
+    if not number or (whole and value < 1):
+        raise ModelException(f"Defaults.{name}={value!r} must be {'an int from 1' if whole else 'a finite number'}")
+    if name == "DECAY_RATE" and value <= 0:
+        raise ModelException(f"Defaults.{name}={value!r} must be above 0")
+    if any(one in name for one in _SHARES) and not 0 <= value <= 1:
+        raise ModelException(f"Defaults.{name}={value!r} must be a number between 0 and 1")
 
 
 class Defaults(metaclass=_Overridable):
@@ -52,7 +72,8 @@ class Defaults(metaclass=_Overridable):
 
     Each is read when it is used, so an override reaches fields that were built before it; what a field or class gives
     explicitly wins. Where the reference's table and the primitive's own default differ, the primitive's own stands:
-    DECAY_RATE is 0.1, WF_MIN_THRESHOLD 0.1 and CO_OCCURRENCE_INITIAL_WEIGHT 0.1.
+    DECAY_RATE is 0.1, WF_MIN_THRESHOLD 0.1 and CO_OCCURRENCE_INITIAL_WEIGHT 0.1. A name that is none raises
+    AttributeError, and a value that no primitive could use ModelException.
     """
 
     DECAY_RATE: float = 0.1

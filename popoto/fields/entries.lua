@@ -12,6 +12,7 @@
 local RECEIPT = '$idx'
 local NIL = '\192'
 local NONE = {}
+
 local function take_schema()
   local schema = {}
   for number = 1, tonumber(take()) do

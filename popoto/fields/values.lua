@@ -134,11 +134,11 @@ do
     end
 
     floating = function(raw)
-      local b1, b2, b3, b4 = byte(raw, 2, 5)
+      local b1, b2, b3, b4, b5, b6, b7, b8 = byte(raw, 2, 9)
       local exponent, mantissa, bits, largest
       if #raw == 9 and byte(raw, 1) == 0xcb then
         bits, largest, exponent = 52, 2047, (b1 % 128) * 16 + (b2 - b2 % 16) / 16
-        mantissa = (((b2 % 16) * 256 + b3) * 256 + b4) * 2 ^ 32 + unsigned(raw, 6, 4)
+        mantissa = (((b2 % 16) * 256 + b3) * 256 + b4) * 2 ^ 32 + ((b5 * 256 + b6) * 256 + b7) * 256 + b8
       elseif #raw == 5 and byte(raw, 1) == 0xca then
         bits, largest, exponent = 23, 255, (b1 % 128) * 2 + (b2 - b2 % 128) / 128
         mantissa = ((b2 % 128) * 256 + b3) * 256 + b4

@@ -3,7 +3,7 @@
 -- Returns, as rows.lua does, the bytes of the sum in a list. Errors, with nothing changed: GONE key, INEXACT field for a
 --   sum beyond doubles.
 -- include: popoto.fields values.lua
--- include: popoto.fields arguments.lua
+-- include: popoto.fields words.lua
 -- include: popoto.models arithmetic.lua
 -- include: popoto.models rows.lua
 local function add(place)

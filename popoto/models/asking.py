@@ -14,7 +14,8 @@ from popoto.models.reading import brought, by_keys, class_size, key_text, row_at
 from popoto.queries import explain, parse, related, run
 from popoto.queries.explain import Explanation
 from popoto.queries.fetch import Wide
-from popoto.queries.finish import satisfies
+from popoto.queries.finish import annotated, satisfies
+from popoto.queries.hits import Hit
 from popoto.queries.plan import Plan, equalities, plan
 from popoto.queries.where import Wanted
 from popoto.storage import Op, layout
@@ -45,6 +46,7 @@ class Asking(Generic[M]):
         self._answer: list[Any] | None = None
         # The first rows, where only those were looked at so far.
         self._first: list[Any] = []
+        self._plan: Plan | None = None
 
     def filter(self, *conditions: Q, **kwargs: Any) -> Self:
         raise NotImplementedError
@@ -75,9 +77,16 @@ class Asking(Generic[M]):
             raise QueryException(f"{self._model.__name__} is abstract and has no rows: query its subclasses")
 
     def _planned(self, wanted: Wanted | None = None) -> Plan:
+        """The plan of what is wanted; the query's own is made once."""
+        if wanted is not None and wanted is not self._wanted:
+            return self._plan_of(wanted)
+        if self._plan is None:
+            self._plan = self._plan_of(self._wanted)
+        return self._plan
+
+    def _plan_of(self, wanted: Wanted) -> Plan:
         self._refuse_abstract()
         meta = self._model._meta
-        wanted = wanted or self._wanted
         if wanted.order is None and meta.order_by is not None:
             wanted = replace(wanted, order=parse.order(meta, meta.order_by))
         if wanted.computed is not None:
@@ -122,11 +131,21 @@ class Asking(Generic[M]):
         await brought(rows, names)
         return [{name: row._meta.fields[name].plain(row) for name in names} for row in rows]
 
+    async def _ranked_answer(self, hits: list[Hit], wanted: Wanted, explain: bool) -> list[Any]:
+        """What a ranking found as the user asked for it, as `Hit`s when that is wanted."""
+        rows = [hit.row for hit in hits]
+        annotated(rows, wanted)
+        await creating.prefetch(self._model, rows, self._wanted.prefetch)
+        given = await self._answered(rows)
+        return [replace(hit, row=row) for hit, row in zip(hits, given, strict=True)] if explain else given
+
     async def _fetched(self) -> list[M]:
         return arranged(await self._asked(self._loading), self._wanted)
 
     async def _loading(self, planned: Plan) -> list[Any]:
         wanted, meta = planned.wanted, self._model._meta
+        if not wanted.prefetch:
+            return await run.rows(meta, planned, self._model._from_row)
         # Rows that are dropped at the limit bring none with them.
         whole = wanted.limit is None or wanted.order is None or planned.walk is not None
         with_page = related.loadable(meta, wanted.prefetch, await layout()) if whole else ()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from popoto.models.model import Model
 
 RESERVED: Final = frozenset({"limit", "order_by", "values"})
-_STATE: Final = frozenset({"_meta", "_options", "_ttl", "_expire_at", "_redis_key", "_raw"})
+_STATE: Final = frozenset({"_meta", "_options", "_ttl", "_expire_at", "_redis_key", "_raw", "_raw_values"})
 _BEHAVIOUR: Final = (FunctionType, classmethod, staticmethod, property, type)
 
 

@@ -20,6 +20,7 @@ from popoto.models.many import Many
 from popoto.models.metaclass import ModelBase
 from popoto.models.options import Options
 from popoto.models.query import Query, QueryAccess
+from popoto.models.raw_values import RawValues, named
 from popoto.models.reading import loading
 from popoto.models.upkeep import Upkeep
 from popoto.storage import Connection, Op, async_enlist, connection, enlist
@@ -43,7 +44,7 @@ class Model(Many, Upkeep, Decaying, AsDictionary, metaclass=ModelBase):
     _ttl: float | None = None
     _expire_at: datetime | None = None
     _redis_key: str | None
-    _raw: dict[str, bytes]
+    _raw: dict[str, bytes] = RawValues()  # type: ignore[assignment]
     # What queries note on the rows that they find; a row that was not found so lacks it.
     _geo_distance: Any
     _geo_distance_unit: str
@@ -55,12 +56,10 @@ class Model(Many, Upkeep, Decaying, AsDictionary, metaclass=ModelBase):
 
     def __init__(self, **kwargs: Any) -> None:
         model = type(self)
-        meta = model._meta
+        meta, state = model._meta, self.__dict__
         if meta.abstract:
             raise ModelException(f"{meta.model_name} is abstract: create instances of its subclasses")
-        state = self.__dict__
-        state["_redis_key"] = None
-        state["_raw"] = {}
+        state["_redis_key"], state["_raw"] = None, {}
         left = len(kwargs)
         for field in meta.field_list:
             name = field.name
@@ -143,15 +142,16 @@ class Model(Many, Upkeep, Decaying, AsDictionary, metaclass=ModelBase):
     def _from_row(cls, key: str, names: Sequence[str], values: Sequence[bytes | None]) -> Self:
         """An instance over a row's bytes, each decoded when it is first looked at."""
         instance = cls.__new__(cls)
-        # A packed page has False for a field that the hash lacks.
         state = instance.__dict__
         state["_redis_key"] = key
-        state["_raw"] = {name: value for name, value in zip(names, values, strict=True) if type(value) is bytes}
+        whole = names is cls._meta.field_names
+        state["_raw_values" if whole else "_raw"] = values if whole else named(names, values)
         return instance
 
     def _stored_value(self, field: Field[Any]) -> Any:
-        raw = self._raw.get(field.name)
-        if raw is None:
+        values = None if "_raw" in self.__dict__ else self.__dict__.get("_raw_values")
+        raw = self._raw.get(field.name) if values is None else values[self._meta.places[field.name]]
+        if type(raw) is not bytes:
             return field.initial()
         try:
             return field.decode(raw)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from types import MappingProxyType
 from typing import Any, Final
@@ -95,6 +96,7 @@ class Options:
         self.apart_field_names = tuple(name for name, field in self.fields.items() if field.apart)
         # What a row is read by: the fields of its hash, and the lists behind its key.
         self.read_names = [f"::{name}" if field.apart else name for name, field in self.fields.items()]
+        self.places = {name: place for place, name in enumerate(self.field_names)}
         self.key_order = tuple(sorted(self.key_field_names))
         self.abstract = bool(meta.get("abstract", False))
         self.order_by: str | None = meta.get("order_by")
@@ -241,6 +243,11 @@ class Options:
         return {name: field.get_filter_query_params(name) for name, field in self.fields.items()}
 
     # -- keys
+
+    @cached_property
+    def read_words(self) -> tuple[bytes, ...]:
+        """What a row is read by as `rows.lua` reads it."""
+        return arguments((len(self.read_names), *self.read_names))
 
     @property
     def db_class_key(self) -> str:

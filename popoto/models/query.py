@@ -54,12 +54,13 @@ class Query(Asking[M], Arrangement, Ranked, Searched, Semantic):
         """
         given = {**self._given, **kwargs}
         also = (*self._also, *conditions)
-        wanted = parse.parse(self._model._meta, given, also)
+        wanted, kept = parse.parse(self._model._meta, given, also), self._wanted
+        if kept.prefetch or kept.computed is not None or not kept.tracks:
+            wanted = replace(wanted, prefetch=kept.prefetch, computed=kept.computed, tracks=kept.tracks)
+        query = Query(self._model, wanted, given, also)
         # A partition that is not named is refused here, not when the answer is looked at.
-        self._planned(wanted)
-        kept = self._wanted
-        wanted = replace(wanted, prefetch=kept.prefetch, computed=kept.computed, tracks=kept.tracks)
-        return Query(self._model, wanted, given, also)
+        query._planned()
+        return query
 
     def prefetch(self, *names: str) -> Query[M]:
         """The rows, with the rows that these relationships refer to, in the same round trip where that can be.

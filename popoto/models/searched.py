@@ -9,20 +9,21 @@ from typing import TYPE_CHECKING, Any, Final
 from popoto.exceptions import QueryException
 from popoto.fields.bm25_field.field import postings_of
 from popoto.keys import part
-from popoto.models import creating
 from popoto.models.reading import by_keys, key_text
 from popoto.models.writing import key_bytes
 from popoto.queries import fusion, related
 from popoto.queries.finish import satisfies
 from popoto.queries.hits import Hit, Part
 from popoto.queries.keywords import MOST_ROWS, ScoredPage, Search, words_of
-from popoto.storage import ask_all, layout
+from popoto.storage import Call, Script, ask, ask_all, layout
 from popoto.storage.commands.sorted_sets import zrank
 
 if TYPE_CHECKING:
+    from popoto.fields.bm25_field.index import Postings
     from popoto.queries.plan import Plan
     from popoto.queries.where import Wanted
 
+BESIDE: Final = Script("popoto.beside", "popoto.queries", "beside.lua", shape=list[Any], writes=False)
 NEIGHBOURS: Final = 0.25
 GROUP: Final = 0.5
 PostFilter = Callable[[str, float], bool]
@@ -50,7 +51,7 @@ class Searched:
         _wanted: Wanted
 
         def _planned(self, wanted: Wanted | None = None) -> Plan: ...
-        async def _noted(self, rows: list[Any]) -> list[Any]: ...
+        async def _ranked_answer(self, hits: list[Hit], wanted: Wanted, explain: bool) -> list[Any]: ...
 
     def keyword_search(
         self, text: str, field: str | None = None, limit: int = 10, *, explain: bool = False
@@ -150,19 +151,15 @@ class Searched:
         return found[:most]
 
     async def _keyword_searching(self, text: str, field: str | None, limit: int, explain: bool) -> list[Any]:
-        hits = await self._keyword_hits(text, field, limit, explain)
+        postings, most = postings_of(self._model, field), self._most(limit)
+        wanted = await related.resolved(self._wanted)
+        hits = await self._keyword_hits(postings, text, most, wanted, explain)
         for hit in hits:
             hit.row.__dict__["_bm25_score"] = hit.score
-        rows = [hit.row for hit in hits]
-        await creating.prefetch(self._model, rows, self._wanted.prefetch)
-        await self._noted(rows)
-        return hits if explain else rows
+        return await self._ranked_answer(hits, wanted, explain)
 
-    async def _keyword_hits(self, text: str, field: str | None, limit: int, explain: bool) -> list[Hit]:
+    async def _keyword_hits(self, postings: Postings, text: str, most: int, wanted: Wanted, explain: bool) -> list[Hit]:
         model, meta = self._model, self._model._meta
-        postings = postings_of(model, field)
-        most = self._most(limit)
-        wanted = await related.resolved(self._wanted)
         planned = self._planned(wanted)
         here = await layout()
         names = meta.read_names
@@ -215,10 +212,7 @@ class Searched:
             hit.row.__dict__["_fused_score"] = hit.score
             if asked.method == "rrf":
                 hit.row.__dict__["_rrf_score"] = hit.score
-        answer = [hit.row for hit in hits]
-        await creating.prefetch(model, answer, self._wanted.prefetch)
-        await self._noted(answer)
-        return hits if explain else answer
+        return await self._ranked_answer(hits, wanted, explain)
 
     async def _allowed(self, keys: list[str]) -> dict[str, Any]:
         """Those of some rows that the query's conditions allow, by key."""
@@ -269,6 +263,21 @@ async def blended(
     return sorted(found, key=lambda key: (-found[key].score, key_bytes(key)))
 
 
+async def adjacent(model: Any, name: str, rows: Mapping[str, Any]) -> list[str]:
+    """The keys of the rows right before and after some rows in the order of a SortedField. One round trip."""
+    meta = model._meta
+    prefix: str = meta.keyspace(await layout()).prefix
+    orders = [prefix + _order_of(meta, name, row) for row in rows.values()]
+    found = await ask(Call(BESIDE, orders, [key_bytes(prefix + key) for key in rows])) if rows else []
+    return list(dict.fromkeys(one.decode("utf-8", "surrogateescape")[len(prefix) :] for one in found))
+
+
+def _order_of(meta: Any, name: str, row: Any) -> str:
+    index = meta.fields[name].index
+    key: str = index.key(meta.model_name, tuple(part(getattr(row, one)) for one in index.partitions))
+    return key
+
+
 def mixing(
     meta: Any, neighbours: str | tuple[str, float] | None, group_by: str | tuple[str, float] | None
 ) -> tuple[tuple[str, float] | None, tuple[str, float] | None]:
@@ -301,11 +310,7 @@ async def _mixed(
         groups = {key: part(meta.fields[group_by[0]].compared(row)) for key, row in rows.items()}
     if neighbours is not None:
         name, share = neighbours
-        index = meta.fields[name].index
-        orders = {
-            key: prefix + index.key(meta.model_name, tuple(part(getattr(row, one)) for one in index.partitions))
-            for key, row in rows.items()
-        }
+        orders = {key: prefix + _order_of(meta, name, row) for key, row in rows.items()}
         steps = [zrank(orders[key], key_bytes(prefix + key)) for key in found]
         ranks: dict[str, tuple[Any, int]] = {}
         for start in range(0, len(steps), MOST_ROWS):

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from popoto.exceptions import QueryException
 from popoto.fields.embedding_field import field_of
-from popoto.models import creating
 from popoto.models.reading import by_keys
 from popoto.queries import related, run
 from popoto.queries.finish import satisfies
@@ -41,7 +40,7 @@ class Semantic:
         _wanted: Wanted
 
         def _planned(self, wanted: Wanted | None = None) -> Plan: ...
-        async def _answered(self, rows: list[Any]) -> list[Any]: ...
+        async def _ranked_answer(self, hits: list[Hit], wanted: Wanted, explain: bool) -> list[Any]: ...
         def _composing(
             self,
             indexes: Mapping[str, float],
@@ -146,10 +145,7 @@ class Semantic:
         boosted = {f"{prefix}{key}".encode("utf-8", "surrogateescape"): one for key, one in options.items()}
         wish = field.wish(vector, boosts=boosted or None, aggregate=aggregate.upper(), least=min_score)
         hits = await self._hits(matrix, wish, most, wanted, post_filter, float(temperature))
-        found = [hit.row for hit in hits]
-        await creating.prefetch(model, found, self._wanted.prefetch)
-        rows = await self._answered(found)
-        return [replace(hit, row=row) for hit, row in zip(hits, rows, strict=True)] if explain else rows
+        return await self._ranked_answer(hits, wanted, explain)
 
     async def _hits(
         self, matrix: Matrix, wish: Wish, most: int, wanted: Wanted, post_filter: PostFilter | None, temperature: float

@@ -176,7 +176,7 @@ def refusal(error: ReplyError, instance: Model, change: Change) -> Exception:
     name = type(instance).__name__
     if error.code == "UNIQ":
         names = error.text.split(":")
-        values = ", ".join(shown(instance._meta.fields[one].compared(instance)) for one in names)
+        values = ", ".join(_wanted(instance, change, one) for one in names)
         return ModelException(
             f"{name}.{' and '.join(names)} = {values} is taken by another row: "
             "choose another value, or change that row first"
@@ -201,6 +201,12 @@ def refusal(error: ReplyError, instance: Model, change: Change) -> Exception:
             if explained is not None:
                 return explained
     return error
+
+
+def _wanted(instance: Model, change: Change, name: str) -> str:
+    """The value that was to be saved, as an error names it."""
+    text = shown(instance._meta.fields[name].compared(instance))
+    return f"{text} + {change.increments[name][1]}" if name in change.increments else text
 
 
 def settle(instance: Model, change: Change) -> None:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import reduce
+from typing import Any, Final, TypeAlias, TypeVar
 
 from popoto.exceptions import ModelException
+from popoto.fields import Field
+from popoto.queries.schema import Schema
 from popoto.queries.where import AllOf, Asked, Condition, Not, OneOf, Related, Wanted, Where, conditions
 
 logger = logging.getLogger("popoto.queries")
 T = TypeVar("T")
+Decision: TypeAlias = Callable[[Any, Sequence[Any]], bool]
+"""Called with a row and the values that it was made from."""
+# Rows that are found through an index have few values between them, or each its own: more are not worth remembering.
+MOST_VERDICTS: Final = 1_000
 
 
 def satisfies(row: Any, where: Where) -> bool:
@@ -36,12 +43,65 @@ def satisfies(row: Any, where: Where) -> bool:
     return any(satisfies(row, branch) for branch in where.branches)
 
 
-def ordered(rows: list[T], order: tuple[str, bool] | None) -> list[T]:
+def decision(schema: Schema, where: AllOf) -> Decision:
+    """`satisfies` for many rows of one query: what can be settled once is, and equal bytes are tested once."""
+    tests = [_test(schema, branch) for branch in where.branches]
+    return reduce(_both, tests) if tests else lambda row, values: True
+
+
+def _both(one: Decision, other: Decision) -> Decision:
+    return lambda row, values: one(row, values) and other(row, values)
+
+
+def _test(schema: Schema, where: Where) -> Decision:
+    if isinstance(where, AllOf):
+        return decision(schema, where)
+    if isinstance(where, Condition):
+        field = schema.fields[where.field]
+        kind = type(field)
+        # A value that is looked at in a way of its own may be more than its bytes.
+        if kind.compared is Field.compared and kind.__get__ is Field.__get__:
+            return _test_of_bytes(field, schema.places[where.field], where)
+    return lambda row, values: satisfies(row, where)
+
+
+def _test_of_bytes(field: Field[Any], place: int, condition: Condition) -> Decision:
+    verdicts: dict[bytes, bool] = {}
+
+    def holds(row: Any, values: Sequence[Any]) -> bool:
+        raw = values[place]
+        verdict = verdicts.get(raw)
+        if verdict is None:
+            if type(raw) is not bytes:
+                return satisfies(row, condition)
+            try:
+                value = field.decode(raw)
+            except ValueError:
+                # What cannot be read says so itself.
+                return satisfies(row, condition)
+            verdict = condition.match.test(value)
+            if len(verdicts) < MOST_VERDICTS:
+                verdicts[raw] = verdict
+        return verdict
+
+    return holds
+
+
+def ordered(schema: Schema, rows: list[T], order: tuple[str, bool] | None) -> list[T]:
     """The rows by a field's value, ties by key, None and unreadable ones first; reversed when the order descends."""
     if order is None:
         return rows
     name, descending = order
-    return sorted(rows, key=lambda row: _place(row, name), reverse=descending)
+    compared = schema.fields[name].compared
+
+    def place(row: Any) -> tuple[bool, Any, str]:
+        try:
+            value = compared(row)
+        except ModelException:
+            value = None
+        return (value is not None, 0 if value is None else value, row.pk)
+
+    return sorted(rows, key=place, reverse=descending)
 
 
 def attach(rows: Iterable[Any], name: str, found: Mapping[str, Any]) -> None:
@@ -51,14 +111,6 @@ def attach(rows: Iterable[Any], name: str, found: Mapping[str, Any]) -> None:
         related = found.get(key) if isinstance(key, str) else None
         if related is not None:
             row.__dict__[name] = related
-
-
-def _place(row: Any, name: str) -> tuple[bool, Any, str]:
-    try:
-        value = row._meta.fields[name].compared(row)
-    except ModelException:
-        value = None
-    return (value is not None, 0 if value is None else value, row.pk)
 
 
 def annotated(rows: list[Any], wanted: Wanted) -> None:

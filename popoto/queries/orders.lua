@@ -35,21 +35,24 @@ local function next_ties(order)
   return members, scores
 end
 
--- Whole groups of equal scores, each turned when the walk goes down: a reversed range has the higher key first.
+-- Members and scores; each group of equal scores turned when the walk goes down: a reversed range has the higher key
+-- first.
 local function grouped(order, flat, count)
   local members, scores = {}, {}
+  for place = 1, count do
+    local text = flat[2 * place]
+    members[place], scores[place] = flat[2 * place - 1], tonumber(text) or to_number(text)
+  end
   local first = 1
-  while first <= count do
-    local after = first
-    while after <= count and flat[2 * after] == flat[2 * first] do
-      after = after + 1
+  while order.down and first < count do
+    local last = first
+    while scores[last + 1] == scores[first] do
+      last = last + 1
     end
-    local score = to_number(flat[2 * first])
-    for place = first, after - 1 do
-      members[#members + 1] = flat[2 * (order.down and first + after - 1 - place or place) - 1]
-      scores[#scores + 1] = score
+    for place = 0, (last - first - 1) / 2 do
+      members[first + place], members[last - place] = members[last - place], members[first + place]
     end
-    first = after
+    first = last + 1
   end
   return members, scores
 end
@@ -95,13 +98,15 @@ end
 local function order_cursor(order)
   if order.ended then
     return '-'
+  elseif not order.frontier then
+    return '?'
   end
   return order.edge .. ',' .. (order.tied or '') .. ',' .. order.seen .. ',' .. string.format('%.17g', order.frontier)
 end
 
 local function resume(order, cursor)
-  if cursor == '-' then
-    order.ended = true
+  if cursor == '-' or cursor == '?' then
+    order.ended = cursor == '-'
     return
   end
   local edge, tied, seen, frontier = string.match(cursor, '^([^,]*),([^,]*),([^,]*),([^,]*)$')

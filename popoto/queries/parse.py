@@ -25,7 +25,8 @@ def parse(
     Raises:
         QueryException: naming the keyword and the nearest right ones.
     """
-    where = AllOf((*leaves(schema, keywords), *(expression(schema, one) for one in expressions)))
+    lookups = {name: value for name, value in keywords.items() if name not in RESERVED}
+    where = AllOf((*leaves(schema, lookups), *(expression(schema, one) for one in expressions)))
     wanted_values = keywords.get("values")
     order_by = keywords.get("order_by")
     return Wanted(
@@ -37,8 +38,8 @@ def parse(
 
 
 def leaves(schema: Schema, keywords: Mapping[str, Any]) -> list[Where]:
-    """The conditions of some keywords; several keywords of one field may make one."""
-    rest = {name: value for name, value in keywords.items() if name not in RESERVED}
+    """The conditions of some keywords; several of one field may make one, as do those through one relationship."""
+    rest = dict(keywords)
     found: list[Where] = []
     for field in schema.gathering:
         if field.searches:
@@ -55,7 +56,25 @@ def leaves(schema: Schema, keywords: Mapping[str, Any]) -> list[Where]:
         if gathered is not None:
             used, match = gathered
             found.append(Condition(field.name, "near", {name: rest.pop(name) for name in sorted(used)}, match))
-    return found + [lookup_of(schema, name, value) for name, value in rest.items()]
+    through: dict[str, dict[str, Any]] = {}
+    for keyword, operand in rest.items():
+        name, inner = _through(schema, keyword)
+        if inner:
+            through.setdefault(name, {})[inner] = operand
+        else:
+            found.append(condition(schema, keyword, operand))
+    for name, lookups in through.items():
+        field = schema.fields[name]
+        found.append(Related(field, AllOf(tuple(leaves(field.related()._meta, lookups)))))
+    return found
+
+
+def _through(schema: Schema, keyword: str) -> tuple[str, str]:
+    """The relationship that a keyword goes through and the other model's keyword, "" for none: `customer__city`."""
+    name, _, rest = keyword.partition("__")
+    field = schema.fields.get(name)
+    passes = field is not None and rest not in field.lookups and field.related() is not None
+    return name, rest if passes else ""
 
 
 def _asked(schema: Schema, field: Field[Any], rest: dict[str, Any]) -> list[Where]:
@@ -77,16 +96,6 @@ def expression(schema: Schema, one: Any) -> Where:
     if one.kind == "not":
         return Not(branches[0])
     return AllOf(branches) if one.kind == "and" else AnyOf(branches)
-
-
-def lookup_of(schema: Schema, keyword: str, operand: Any) -> Where:
-    """One keyword of a filter, which may go through a relationship: `customer__city="Rome"`."""
-    name, _, rest = keyword.partition("__")
-    field = schema.fields.get(name)
-    related = field.related() if field is not None and rest else None
-    if field is None or related is None or rest in field.lookups:
-        return condition(schema, keyword, operand)
-    return Related(field, AllOf(tuple(leaves(related._meta, {rest: operand}))))
 
 
 def condition(schema: Schema, keyword: str, operand: Any) -> Condition:

@@ -148,7 +148,7 @@ def _exact(schema: Schema, where: Where, equal: Mapping[str, Any]) -> bool:
         return where.match.exact and (not keyed or _is_named(schema, equal))
     if isinstance(where, Related):
         return where.nested
-    if isinstance(where, Not | Asked | OneOf):
+    if isinstance(where, (Not, Asked, OneOf)):
         return False
     known = {**equal, **equalities(where)} if isinstance(where, AllOf) else {}
     return all(_exact(schema, branch, known) for branch in where.branches)

@@ -1,19 +1,22 @@
 -- Finds the rows whose weighted signals add up to most, among those that satisfy a tree of sources.
 -- It walks the signals' orders from their best ends and stops as soon as no unseen row can be among the best
--- (Fagin, Lotem and Naor, Optimal aggregation algorithms for middleware, 2003). Few candidates are all looked at.
+-- (Fagin, Lotem and Naor, Optimal aggregation algorithms for middleware, 2003). Where that takes longer, and of few
+-- candidates, every row is looked at once.
 -- KEYS: 1 the class set; then, in order, the sources' keys, the signals' and those beside them.
 -- ARGV: the members of a first step and of a later one at most; the present in Unix seconds; the tree of sources and
 --   the schema as sources.lua reads them; the signals as signals.lua reads them; SUM, MIN or MAX; 1 when of equal scores the later moment comes first, before the lower key;
---   rows to return; members to look at; how many candidates are few; the least score, or '';
+--   rows to return; numbers to look up; how many candidates are few; the least score, or '';
 --   number of boosted rows, and of each key and boost;
 --   the hit after which to begin and the worst hit that still counts, each as 0, or 1 and score, moment and key;
---   the cursors of the orders, or ''; 1 for the parts of each score; number of fields to load, and of each name.
--- Returns the cursors to go on from, '' at the end, `wide` when a lookup through a relationship is about too many rows;
+--   the cursor to go on from, or ''; 1 for the parts of each score; number of fields to load, and of each name.
+-- Returns the cursor to go on from, '' at the end, `wide` when a lookup through a relationship is about too many rows;
 --   the hits as {key, score, moment}, the best first; the parts: each hit's number of every signal, '' for none; and the
 --   hits' rows, unless there is more to look at.
 -- include: popoto.fields values.lua
 -- include: popoto.fields entries.lua
+-- include: popoto.queries texts.lua
 -- include: popoto.queries sources.lua
+-- include: popoto.queries judging.lua
 -- include: popoto.queries rows.lua
 -- include: popoto.queries orders.lua
 -- include: popoto.queries signals.lua
@@ -46,271 +49,124 @@ end
 local after, floor = take_hit(), take_hit()
 local cursors, explaining, names = take(), take() == '1', take_names()
 
-local best, seen, looked = {}, {}, 0
+local way, resumed, walked = string.match(cursors, '^(%S+) ([^\n]*)\n(.*)$')
+local started = false
+-- include: popoto.queries hits.lua
+-- include: popoto.queries judge.lua
+-- include: popoto.queries threshold.lua
 
-local function comes_before(one, other)
-  if one.score ~= other.score then
-    return one.score > other.score
-  elseif by_moment and one.moment ~= other.moment then
-    return one.moment > other.moment
+-- The way: `walk` until the best are certain; where that is in vain, `sources` for all that these have, or the number of
+-- an order to walk to its end, 0 for all orders.
+local walks, size = {}, rows_of_all
+if has_sources(root) then
+  walks, size = driver(root)
+  walks = walked_before(walked or '') or walks
+end
+-- A walk of named rows can't be left and gone on with.
+local narrow = size < rows_of_all and (size <= MANY or walks[1].kind ~= 'K')
+local walking = new_walk(walks, walked or '', CHUNK)
+local orders = {}
+for _, signal in ipairs(signals) do
+  for place, order in ipairs(signal.orders) do
+    order.signal, order.whole = signal, place <= #signal.keys
+    orders[#orders + 1] = order
   end
-  return one.key < other.key
 end
 
--- The worst hit that counts; nil while any does.
-local function worst_hit()
-  local last = best[most]
-  return floor and (not last or comes_before(floor, last)) and floor or last
-end
-
-local function offer(hit)
-  local worst = worst_hit()
-  if (least and hit.score < least) or (worst and not comes_before(hit, worst)) or (after and not comes_before(after, hit))
-  then
-    return
+-- The members that are new, with their scores in an order.
+local seen = {}
+local function unseen(members, scores)
+  -- One order that is walked to its end brings no row twice.
+  local once = way ~= 'walk' or #orders == 1
+  if once and next(seen) == nil then
+    return members, scores
   end
-  -- What has expired, or is no row of the model, takes nobody's place.
-  if redis.call('SISMEMBER', KEYS[1], hit.key) == 0 or redis.call('EXISTS', hit.key) == 0 then
-    return
-  end
-  local low, high = 1, #best + 1
-  while low < high do
-    local middle = math.floor((low + high) / 2)
-    if comes_before(hit, best[middle]) then
-      high = middle
-    else
-      low = middle + 1
-    end
-  end
-  table.insert(best, low, hit)
-  best[most + 1] = nil
-end
-
-local function added(total, part)
-  if not total then
-    return part
-  elseif aggregate == 'SUM' then
-    local sum = total + part
-    return sum == sum and sum or 0
-  elseif aggregate == 'MIN' then
-    return math.min(total, part)
-  end
-  return math.max(total, part)
-end
-
--- The members that are new and satisfy the sources, with their scores in the order that is walked, if one is.
-local function admitted(members, scores)
-  local fresh, known = {}, scores and {}
-  local count = 0
-  for place = 1, #members do
-    local member = members[place]
+  local places
+  for place, member in ipairs(members) do
     if not seen[member] then
-      count = count + 1
-      seen[member], fresh[count] = true, member
-      if known then
-        known[count] = scores[place]
+      seen[member] = not once or nil
+      if places then
+        places[#places + 1] = place
       end
+    elseif not places then
+      places = upto(place - 1)
     end
   end
+  if places then
+    return picked(members, places), scores and picked(scores, places)
+  end
+  return members, scores
+end
+
+-- Those that satisfy the sources.
+local function admitted(members, scores)
+  if #members == 0 or not has_sources(root) then
+    return members, scores
+  end
+  local good, places = flags(members, root), {}
   looked = looked + #members
-  if count == 0 or not has_sources(root) then
-    return fresh, known
-  end
-  local good, kept, kept_known = flags(fresh, root), {}, known and {}
-  for place, member in ipairs(fresh) do
+  for place = 1, #members do
     if good[place] then
-      kept[#kept + 1] = member
-      if known then
-        kept_known[#kept] = known[place]
-      end
+      places[#places + 1] = place
     end
   end
-  return kept, kept_known
+  return picked(members, places), scores and picked(scores, places)
 end
 
-local function judge(members, order, scores)
-  local fresh, known = admitted(members, scores)
-  local count = #fresh
-  if count == 0 then
-    return
-  end
-  local totals, moments = {}, nil
-  for _, signal in ipairs(signals) do
-    local raw, times = signal.raw(fresh, order, known)
-    local weight = signal.weight
-    moments = moments or times
-    for place = 1, count do
-      local number = raw[place]
-      if number then
-        totals[place] = added(totals[place], product(weight, number))
-      end
-    end
-  end
-  local worst = worst_hit()
-  local mark = worst and worst.score or -math.huge
-  for place = 1, count do
-    local member, total = fresh[place], totals[place]
-    if boosts[member] then
-      total = added(total, boosts[member])
-    end
-    if total and total >= mark then
-      offer({key = member, score = total, moment = moments and moments[place] or 0})
-      worst = worst_hit()
-      mark = worst and worst.score or mark
-    end
-  end
-end
-
-local function judge_all(members)
+local function in_chunks(members, work)
   for first = 1, #members, CHUNK do
-    judge({unpack(members, first, math.min(first + CHUNK - 1, #members))})
+    work({unpack(members, first, math.min(first + CHUNK - 1, #members))})
   end
 end
 
--- The members of the sources; nil where they are too many to look at all of them.
-local function candidates(walks)
-  local spent = 0
-  local members, walking = {}, new_walk(walks, '', CHUNK)
-  while walking.number <= #walks do
-    local some, cost = next_chunk(walking)
-    for _, member in ipairs(some) do
-      members[#members + 1] = member
-    end
-    spent = spent + cost
-    -- The size of some sources is a guess.
-    if #members + spent > 2 * MANY then
-      return nil
-    end
-  end
-  return members
+local function advance(order)
+  local found, scores = next_members(order)
+  looked = looked + #found
+  local members, known = admitted(unseen(found, scores))
+  judge(members, order, known)
+  return #found
 end
 
--- The most that an unseen row may have; nil when all were seen. Added up as scores are, so that rounding is the same.
--- Where as many rows have a signal as there are, every row has it: when it is at its end all were seen.
-local function bound()
-  local total, highest, least_of_all
-  for _, signal in ipairs(signals) do
-    local part = signal.bound()
-    if signal.covers then
-      if not part then
-        return nil
-      end
-      least_of_all = math.min(least_of_all or part, part)
-    end
-    if part then
-      highest = math.max(highest or part, part)
-      if part > 0 then
-        total = (total or 0) + part
-      end
-    end
-  end
-  if aggregate == 'MIN' and least_of_all then
-    return least_of_all
-  end
-  return aggregate == 'SUM' and total or highest
-end
-
--- Of unseen rows that have just the worst hit's score, whether all come after it.
-local function ties_lose(worst)
-  if by_moment then
-    local order = signals[1].orders[1]
-    return #signals[1].keys == 1 and order.down
-      and not comes_before({score = worst.score, moment = order.frontier, key = order.last_key or ''}, worst)
-  end
-  local any, all, covered = false, true, false
-  for _, signal in ipairs(signals) do
-    local part = signal.bound()
-    -- Where the weight is 0, all add the same, wherever they come in the order.
-    local edge = signal.weight ~= 0 and signal.edge()
-    local loses = edge and worst.key <= edge
-    if aggregate == 'SUM' then
-      any = any or (part and part > 0 and loses)
-    elseif aggregate == 'MIN' and signal.covers then
-      covered = true
-      any = any or (part and part == worst.score and loses)
-    elseif part and part >= worst.score then
-      all = all and loses
-    end
-  end
-  if aggregate == 'SUM' or covered then
-    return any
-  end
-  return all
-end
-
-local function settled()
-  local reach, worst = bound(), worst_hit()
-  if not reach or (least and reach < least) then
-    return true
-  elseif not worst or reach > worst.score then
-    return false
-  end
-  return reach < worst.score or ties_lose(worst)
-end
-
--- The order to go on with: while a bound says nothing, that which must be seen whole, else that whose last members
--- lowered the bound most; now and then any, as a slow beginning may be followed by a steep end.
-local turn = 0
-local function next_order()
-  turn = turn + 1
-  local chosen, places = nil, 0
-  local live = {}
-  for _, signal in ipairs(signals) do
-    if signal.bound() then
-      live[#live + 1] = signal
-    end
-  end
-  for _, signal in ipairs(live) do
-    for place, order in ipairs(signal.orders) do
-      if not order.ended then
-        if not signal.bounded then
-          if place <= #signal.keys then
-            return order
-          end
-        else
-          places = places + 1
-          if not chosen or (order.drop or math.huge) > (chosen.drop or math.huge) then
-            chosen = order
-          end
-        end
-      end
-    end
-  end
-  if turn % 8 == 0 and places > 1 then
-    local skip = (turn / 8) % places
-    for _, signal in ipairs(live) do
-      for _, order in ipairs(signal.orders) do
-        if not order.ended and signal.bounded then
-          if skip == 0 then
-            return order
-          end
-          skip = skip - 1
-        end
-      end
-    end
-  end
-  return chosen
-end
-
-local function walk(patience)
-  local number = 0
+-- Begins, or goes on where the script before stopped; began anew where the orders are others since.
+local function start()
   local words = {}
-  for word in string.gmatch(cursors, '%S+') do
+  for word in string.gmatch(resumed or '', '%S+') do
     words[#words + 1] = word
   end
-  for _, signal in ipairs(signals) do
-    for _, order in ipairs(signal.orders) do
-      number = number + 1
-      if words[number] then
-        resume(order, words[number])
-      elseif not order.frontier and not order.ended then
-        local members, scores = next_members(order)
-        judge(members, order, scores)
-      end
+  if #words ~= #orders and way ~= 'sources' then
+    way = 'walk'
+  end
+  local begun = true
+  for number, order in ipairs(orders) do
+    if #words == #orders then
+      resume(order, words[number])
+    elseif way == 'walk' then
+      advance(order)
+    end
+    begun = begun and (order.ended or order.frontier ~= nil)
+  end
+  started = begun
+end
+
+-- The number of the order which has all rows and lowers the bound most; 0 where none has all.
+local function whole_order()
+  local chosen = 0
+  for number, order in ipairs(orders) do
+    if order.whole and order.signal.covers and (chosen == 0 or (order.drop or 0) > (orders[chosen].drop or 0)) then
+      chosen = number
     end
   end
+  return string.format('%d', chosen)
+end
+
+-- The other ways take all numbers of all rows: before half as many were looked up, the walk goes on whatever comes.
+local function walk()
+  local patience = math.min(budget, size * #signals / 2)
   while not settled() do
-    if looked >= patience then
+    if looked + tested >= patience and in_vain(size) then
+      way = narrow and 'sources' or whole_order()
+      return false
+    elseif looked + tested >= budget then
       return false
     end
     local order = next_order()
@@ -318,36 +174,74 @@ local function walk(patience)
       return true
     end
     local reach = bound()
-    local members, scores = next_members(order)
-    judge(members, order, scores)
+    local count = advance(order)
     local left = bound()
-    order.drop = left and reach < math.huge and (reach - left) / math.max(#members, 1) or 0
+    order.drop = left and reach < math.huge and (reach - left) / math.max(count, 1) or 0
   end
   return true
 end
 
--- Few candidates are all looked at; of more, when as many rows were met on the way to the best in vain.
-local walks, size = {}, math.huge
-if has_sources(root) then
-  walks, size = driver(root)
-end
-if cursors == '' then
-  judge_all(boosted)
-end
-local done = size > few and walk(size <= MANY and math.min(size, budget) or budget)
-if not done and size <= MANY then
-  local members = candidates(walks)
-  judge_all(members or {})
-  done = members or walk(budget)
-end
-
-local onward = {}
-if not done then
-  for _, signal in ipairs(signals) do
-    for _, order in ipairs(signal.orders) do
-      onward[#onward + 1] = order_cursor(order)
+local function walk_whole()
+  for number, order in ipairs(orders) do
+    while (way == '0' and order.whole or tonumber(way) == number) and not order.ended do
+      if settled() then
+        return true
+      elseif looked + tested >= budget then
+        return false
+      end
+      advance(order)
     end
   end
+  return true
+end
+
+local function walk_sources()
+  while walking.number <= #walks do
+    if looked + tested >= budget then
+      return false
+    end
+    local members, cost = next_chunk(walking)
+    looked = looked + cost + #members
+    in_chunks(filtered(root, walks, members), judge)
+  end
+  return true
+end
+
+local function unbounded()
+  for _, signal in ipairs(signals) do
+    if not signal.bounded then
+      return true
+    end
+  end
+end
+
+if cursors == '' then
+  in_chunks(boosted, function(members)
+    judge((admitted(unseen(members))))
+  end)
+end
+if not way and narrow and size <= few then
+  way = 'sources'
+else
+  start()
+  if unbounded() and way == 'walk' then
+    way = narrow and 'sources' or whole_order()
+  end
+end
+local done = way == 'walk' and walk()
+if not done and way == 'sources' then
+  done = walk_sources()
+elseif not done and way ~= 'walk' then
+  done = walk_whole()
+end
+
+local onward = ''
+if not done then
+  local words = {}
+  for number, order in ipairs(orders) do
+    words[number] = order_cursor(order)
+  end
+  onward = way .. ' ' .. table.concat(words, ' ') .. '\n' .. (way == 'sources' and cursor_of(walking) or '')
 end
 
 local function text_of_number(number)
@@ -376,4 +270,4 @@ if done and cursors == '' then
     table.remove(rows[place], 1)
   end
 end
-return {table.concat(onward, ' '), hits, parts, rows}
+return {onward, hits, parts, rows}

@@ -26,7 +26,7 @@ def has_related(where: Where) -> bool:
         return True
     if isinstance(where, Not):
         return has_related(where.branch)
-    return isinstance(where, AllOf | AnyOf) and any(has_related(branch) for branch in where.branches)
+    return isinstance(where, (AllOf, AnyOf)) and any(has_related(branch) for branch in where.branches)
 
 
 def is_open(where: Where) -> bool:
@@ -35,7 +35,7 @@ def is_open(where: Where) -> bool:
         return True
     if isinstance(where, Not):
         return is_open(where.branch)
-    return isinstance(where, AllOf | AnyOf) and any(is_open(branch) for branch in where.branches)
+    return isinstance(where, (AllOf, AnyOf)) and any(is_open(branch) for branch in where.branches)
 
 
 def beside(schema: Schema, other: Schema, here: Layout) -> bool:

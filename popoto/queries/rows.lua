@@ -2,7 +2,8 @@
 -- A prelude: it needs take() of entries.lua.
 --
 -- take_names()                   the number of fields, and of each its name, of a list behind the row's key `::` and its name
--- row_values(key, names, name)   a row's values behind a name for the row; nil where nothing is stored under the key
+-- stored_values(key, names)      a row's values; nil where no row is stored under the key
+-- row_values(key, names, name)   the same behind a name for the row
 local function take_names()
   local names = {lists = {}}
   for number = 1, tonumber(take()) do
@@ -27,16 +28,24 @@ local function list_value(key)
   return header .. table.concat(items)
 end
 
--- A row's values, first of all a name for the row; nil where no row is stored under the key.
-local function row_values(key, names, name)
-  local values = redis.pcall('HMGET', key, unpack(names))
-  for _, value in ipairs(values) do
-    if value then
-      for _, number in ipairs(names.lists) do
-        values[number] = list_value(key .. names[number])
-      end
-      table.insert(values, 1, name)
-      return values
+local function stored_values(key, names)
+  local values, last = redis.pcall('HMGET', key, unpack(names)), 1
+  while not values[last] do
+    last = last + 1
+    if last > #names then
+      return nil
     end
   end
+  for _, number in ipairs(names.lists) do
+    values[number] = list_value(key .. names[number])
+  end
+  return values
+end
+
+local function row_values(key, names, name)
+  local values = stored_values(key, names)
+  if values then
+    table.insert(values, 1, name)
+  end
+  return values
 end

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from popoto.exceptions import ModelException
 from popoto.queries import fetch
 from popoto.queries.fetch import MORE, PAGE_ROWS, TIES, select
-from popoto.queries.finish import annotated, attach, ordered, satisfies
+from popoto.queries.finish import annotated, attach, decision, ordered
 from popoto.queries.plan import Plan
 from popoto.queries.schema import Schema
 from popoto.queries.where import Wanted, conditions
@@ -29,7 +29,8 @@ class Gathering:
         self.related: dict[str, dict[str, Any]] = {name: {} for name in query.prefetch}
         self.cursor = b""
         self.ended = False
-        self._seen: set[bytes] = set()
+        self._decides = decision(schema, query.wanted.where)
+        self._seen: set[str] = set()
         self._strip = len(schema.keyspace(here).prefix)
         limit = query.wanted.limit
         # Rows are in order already when the index is walked; else all are needed before the first is known.
@@ -46,17 +47,19 @@ class Gathering:
         page = await fetch.page(
             select(self.schema, self.query, self.here, most=self._most, limited=self._limited, cursor=self.cursor)
         )
-        fresh = []
-        for key, *values in page.found:
-            if key not in self._seen:
-                self._seen.add(key)
-                row = self.hydrate(
-                    key.decode("utf-8", "surrogateescape")[self._strip :], self.schema.field_names, values
-                )
-                if satisfies(row, self.query.wanted.where) and row.pk not in self.found:
-                    self.found[row.pk] = row
-                    fresh.append(row)
-        self._attach(fresh, page.related)
+        names, seen, hydrate, decides = self.schema.field_names, self._seen, self.hydrate, self._decides
+        keys = [key.decode("utf-8", "surrogateescape")[self._strip :] for key in page.keys]
+        rows: Iterable[tuple[str, Any]] = zip(keys, page.found, strict=True)
+        if not seen.isdisjoint(keys):
+            rows = [row for row in rows if row[0] not in seen]
+        fresh = {}
+        for key, values in rows:
+            row = hydrate(key, names, values)
+            if decides(row, values):
+                fresh[key] = row
+        seen.update(keys)
+        self.found |= fresh
+        self._attach(fresh.values(), page.related)
         self.cursor = page.cursor
         if page.cursor in (MORE, TIES):
             # Some were leftovers of an index: begin again, this time with cursors that lose nothing.
@@ -65,9 +68,9 @@ class Gathering:
         self._most = min(self._chunk, 4 * self._most)
         enough = self.enough is not None and len(self.found) >= self.enough
         self.ended = not page.cursor or (enough and page.cursor != TIES and (page.cursor == MORE or not self._tied()))
-        return fresh
+        return list(fresh.values())
 
-    def _attach(self, rows: list[Any], related: Sequence[Any]) -> None:
+    def _attach(self, rows: Collection[Any], related: Sequence[Any]) -> None:
         for name, others in zip(self.query.prefetch, related, strict=True):
             model = self.schema.fields[name].related()
             found = self.related[name]
@@ -98,13 +101,13 @@ async def rows(schema: Schema, query: Plan, hydrate: Hydrate) -> list[Any]:
     gathering = Gathering(schema, query, hydrate, await layout())
     while not gathering.ended:
         await gathering.page()
-    result = _finished(list(gathering.found.values()), query.wanted)
+    result = _finished(schema, list(gathering.found.values()), query.wanted)
     return result if limit is None else result[:limit]
 
 
-def _finished(found: list[Any], wanted: Wanted) -> list[Any]:
+def _finished(schema: Schema, found: list[Any], wanted: Wanted) -> list[Any]:
     """The rows in order, with what their conditions note on them."""
-    result = ordered(found, wanted.order)
+    result = ordered(schema, found, wanted.order)
     for match in [condition.match for condition in conditions(wanted.where)]:
         if match.rank is not None and wanted.order is None:
             result.sort(key=match.rank)

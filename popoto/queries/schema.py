@@ -28,12 +28,16 @@ class Schema(Protocol):
     model_name: str
     fields: dict[str, Field[Any]]
     field_names: list[str]
-    read_names: list[str]
+    places: dict[str, int]
     key_order: tuple[str, ...]
     listed: tuple[str, ...]
     connection: str | None
     gathering: tuple[Field[Any], ...]
     model: Any
+
+    @property
+    def read_words(self) -> tuple[bytes, ...]:
+        """What a row is read by, as `rows.lua` reads it."""
 
     def near(self, name: str, among: Iterable[str] | None = None) -> str:
         """A hint at the names nearest to a wrong one."""

@@ -1,18 +1,23 @@
 -- Finds the rows that satisfy a tree of sources, walking the cheapest of them.
 -- KEYS: 1 the class set; then, in order, the key to order by when there is one, and the sources' keys.
--- ARGV: action (rows, keys or count), 1 to pack rows, rows to return, 1 when more are not wanted, members to look at, the
+-- ARGV: action (rows or count), 1 to pack rows, rows to return, 1 when more are not wanted, members to look at, the
 --   cursor or ''; order (none, up or down) and, when there is one, its field, its code and the score from which on
 --   values that differ may share one; number of fields, and of each name (of a list behind the row's key what follows
---   that key); number of relationships to load, and of each
---   the number of its field, what stands before the key of a row of the other model, the number of that one's fields,
---   and the fields; the tree of sources as sources.lua reads it.
+--   that key); number of relationships to load, and of each the number of its field, what stands before the key of a row
+--   of the other model, the number of that one's fields, and the fields; the tree of sources as sources.lua reads it;
+--   where rows are judged the schema of its indexes as entries.lua reads it.
 -- Returns the cursor to go on from, '' at the end, `more` when rows were left out because no more were wanted, `ties`
 --   when some of those share the last one's score and not its value, `wide` when a lookup through a relationship is
---   about too many rows; what was found (a count, or rows as {key, value, ...}, packed with cmsgpack when asked); the
---   kind and cardinality of the driver; of each relationship the rows that the found ones refer to, each once.
--- include: popoto.fields values.lua
--- include: popoto.fields entries.lua
+--   about too many rows; what was found (a count, or rows as {value, ...}, packed with cmsgpack when asked); the kind and
+--   cardinality of the driver; of each relationship the rows that the found ones refer to, each once, as {key, value,
+--   ...}; the keys of the rows that were found.
+-- Rows are judged by their bytes when they are counted, when ties at the limit are told apart, when related rows come too,
+-- and where texts or rows that refer to others are asked for. Else the script is made without what that takes, as a
+-- definition costs at every call.
+-- include: popoto.fields words.lua
+-- pieces: bytes
 -- include: popoto.queries sources.lua
+-- pieces: judging
 -- include: popoto.queries rows.lua
 local action, packed, most, limited = take(), take() == '1', tonumber(take()), take() == '1'
 local budget, cursor = tonumber(take()), take()
@@ -27,9 +32,8 @@ for number = 1, tonumber(take()) do
   wanted[number] = {place = tonumber(take()), prefix = take(), names = take_names()}
 end
 local root = take_source()
-local schema = take_schema()
-if not index_sources(schema) then
-  return {'wide', action == 'count' and 0 or {}, '', 0, {}}
+if index_sources and not index_sources(take_schema()) then
+  return {'wide', action == 'count' and 0 or {}, '', 0, {}, {}}
 end
 local walks, size = driver(root)
 walks = walked_before(cursor) or walks
@@ -78,21 +82,33 @@ local function in_place(row)
   return not origin or origin[entry_keys(walks[walk.number_of_chunk].index, row)]
 end
 
-local own = string.gsub(KEYS[1], '%$Class:', '', 1) .. ':'
-local found, looked, total, counted = {}, 0, 0, {}
-local function accept(members)
-  for _, member in ipairs(members) do
-    if counted[member] or string.sub(member, 1, #own) ~= own then
-      -- It is in several of the sources that are walked, or a row of another model.
-    elseif action == 'count' then
-      local row = row_under(member, whole)
-      if row and confirmed(root, row) and in_place(row) then
-        total = total + 1
-      end
-    elseif not refers or refers(row_under(member, whole)) then
-      found[#found + 1] = action == 'keys' and member or row_values(member, names, member)
+local found, keys, looked, total, counted = {}, {}, 0, 0, {}
+local counting, own = action == 'count', string.gsub(KEYS[1], '%$Class:', '', 1) .. ':'
+
+local function accept(member)
+  if string.sub(member, 1, #own) ~= own then
+    -- It is a row of another model.
+  elseif counting then
+    local row = row_under(member, whole)
+    if row and confirmed(root, row) and in_place(row) then
+      total = total + 1
     end
-    counted[member] = true
+  elseif not refers or refers(row_under(member, whole)) then
+    local values = stored_values(member, names)
+    if values then
+      local number = #found + 1
+      found[number], keys[number] = values, member
+    end
+  end
+end
+
+-- Accepts members some of which may come again, from another of the sources that are walked or from the same.
+local function accept_once(members)
+  for _, member in ipairs(members) do
+    if not counted[member] then
+      counted[member] = true
+      accept(member)
+    end
   end
 end
 
@@ -112,7 +128,7 @@ local function unseen(members, walking)
   return result
 end
 
-local everything, left_out = {}, false
+local everything, left_out, first = {}, false, true
 local tested_before = tested
 while walk.number <= #walks and (sorted or (looked + tested - tested_before < budget and #found < most)) do
   local walking = walk.number
@@ -132,12 +148,18 @@ while walk.number <= #walks and (sorted or (looked + tested - tested_before < bu
     for number = 1, most - #found do
       some[number] = members[number]
     end
-    accept(some)
+    accept_once(some)
     left_out = true
     break
+  elseif first and walk.number > #walks and walks[1].kind ~= 'T' then
+    -- One source, all at once: none comes twice.
+    for _, member in ipairs(members) do
+      accept(member)
+    end
   else
-    accept(members)
+    accept_once(members)
   end
+  first = false
 end
 
 if sorted then
@@ -164,7 +186,7 @@ if sorted then
     last = last + 1
   end
   for number = 1, last do
-    accept({ordered[number]})
+    accept(ordered[number])
   end
   left_out = #ordered > last
 end
@@ -196,7 +218,7 @@ if left_out or (limited and not sorted and #found >= most and walk.number <= #wa
       return false
     end
 
-    onward = differing_ties(found[#found][1]) and 'ties' or 'more'
+    onward = differing_ties(keys[#keys]) and 'ties' or 'more'
   end
 elseif not sorted and walk.number <= #walks then
   onward = cursor_of(walk)
@@ -206,7 +228,7 @@ local related = {}
 for number, one in ipairs(wanted) do
   local rows, had = {}, {}
   for _, values in ipairs(found) do
-    local raw = values[one.place + 1]
+    local raw = values[one.place]
     local key = raw and raw ~= NIL and value_text('r', raw)
     if key and not had[key] then
       had[key] = true
@@ -218,6 +240,6 @@ end
 if action == 'count' then
   found = total
 elseif packed then
-  found = cmsgpack.pack(found)
+  found, keys = cmsgpack.pack(found), cmsgpack.pack(keys)
 end
-return {onward, found, walks[1] and walks[1].kind or '', size, related}
+return {onward, found, walks[1] and walks[1].kind or '', size, related, keys}

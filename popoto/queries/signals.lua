@@ -9,6 +9,7 @@
 --   bound()        the most that an unseen row may add, nil when no unseen row has the signal
 --   edge()         the key before which no unseen row is that adds just that much; nil where that is not known
 --   bounded        false where the bound says nothing before all were seen
+--   cost           how much raw() looks up for a row
 -- take_signals()   number of signals; of each kind, weight, number of keys, number of words and the words, number of
 --   keys beside and of each 1, or 0 for none
 -- product(one, other)   never NaN: what is no number adds nothing
@@ -29,7 +30,7 @@ local function signal_scores(keys, members, order, scores)
   for _, key in ipairs(keys) do
     for place, text in ipairs(redis.call('ZMSCORE', key, unpack(members))) do
       if text and not found[place] then
-        found[place] = to_number(text)
+        found[place] = tonumber(text) or to_number(text)
       end
     end
   end
@@ -66,10 +67,11 @@ local function take_signals()
   local signals = {}
   for number = 1, tonumber(take()) do
     local signal = {kind = take(), weight = to_number(take()), keys = {}, words = {}, beside = {}, orders = {}}
-    signal.bounded = true
+    signal.number, signal.bounded, signal.short = number, true, 0
     for place = 1, tonumber(take()) do
       signal.keys[place] = take_key()
     end
+    signal.cost = #signal.keys
     for place = 1, tonumber(take()) do
       signal.words[place] = take()
     end

@@ -1,5 +1,6 @@
 -- The tree of a query's sources: read from ARGV and KEYS, measured, and asked which rows are in it.
--- A prelude: it needs values.lua and entries.lua. KEYS[1] is the class set; the sources' keys follow in order.
+-- A prelude: it needs words.lua; for texts and for rows that refer to others (T and R) values.lua, entries.lua and texts.lua
+-- too, and judging.lua behind it. KEYS[1] is the class set; the sources' keys follow in order.
 --
 -- take_key()             the next key
 -- take_source()          a tree. Of each source: A (all of) or O (any of) with the number of branches and
@@ -8,20 +9,13 @@
 --   with the number of keys (the list of values and the roster, or none), startswith, endswith or contains, the text,
 --   the roster's field, and 1 when a row's own key tells the text; R (rows that refer to others) with the length of
 --   what stands before a key, a class set as key, the tree of the others and their schema
--- index_sources(schema)  gives each S, Z, G, T and R its index, in order, and turns each R into sets; false when one is
---   about too many rows
 -- measured(source)       how many members it has at most, and the leaves to walk for them
 -- driver(root)           the sources to walk, and how many members they have at most
 -- walked_before(cursor)  the sources that the page before was taken from, if it was not walked in order
 -- flags(members, source) which of the members are in it, by their place
 -- filtered(root, walks, members)   the members that are in every source beyond those that are walked
--- confirmed(source, row) whether a row's stored bytes say that it belongs where an index has it; row.key is its key
--- row_under(key, tree)   a row as confirmed() wants it; of `whole` when it is one of the model's own
--- include: popoto.queries texts.lua
 -- include: popoto.queries walks.lua
 local CHUNK = 500
--- More related rows than this in one script would hold the server, and so would looking at more members for them.
-local MOST_RELATED, MOST_LOOKED = 1000, 10000
 local next_key = 1
 local function take_key()
   next_key = next_key + 1
@@ -38,14 +32,21 @@ local function new_tree(class_key)
 end
 
 local whole = new_tree(KEYS[1])
-local index_sources
 
 local function take_circle(source)
   local search = {'GEOSEARCH', source.keys[1], 'FROMLONLAT', take(), take(), 'BYRADIUS', take(), 'm'}
-  source.kind, source.keys, source.has = 'K', redis.call(unpack(search)), {}
-  for _, member in ipairs(source.keys) do
-    source.has[member] = true
+  source.kind, source.keys, source.has = 'K', redis.call(unpack(search)), nil
+end
+
+-- Whether a row is one of those that a source names; most circles are walked and never asked.
+local function is_named(source, key)
+  if not source.has then
+    source.has = {}
+    for _, one in ipairs(source.keys) do
+      source.has[one] = true
+    end
   end
+  return source.has[key]
 end
 
 local function take_range(source)
@@ -164,7 +165,7 @@ local function flags(members, source)
   local good = {}
   if source.kind == 'K' then
     for place, member in ipairs(members) do
-      good[place] = source.has[member]
+      good[place] = is_named(source, member)
     end
   elseif source.kind == 'T' then
     return texts.flags(members, source)
@@ -200,6 +201,8 @@ end
 local function filtered(root, walks, members)
   if not has_sources(root) or #members == 0 or root == walks[1] then
     return members
+  elseif root.kind == 'A' and #walks == 1 and #root.branches == 1 and root.branches[1] == walks[1] then
+    return members
   end
   local good, result = nil, {}
   if root.kind == 'A' and #walks == 1 then
@@ -224,83 +227,4 @@ local function filtered(root, walks, members)
     end
   end
   return result
-end
-
-local function confirmed(source, row)
-  if source.kind == 'K' then
-    return source.has[row.key]
-  elseif source.kind == 'T' then
-    return texts.holds(source, row[source.index.field])
-  end
-  if source.index then
-    -- The canonical key alone: 1.x's spelling of one value may be ours of another.
-    local key = entry_keys(source.index, row)
-    -- A writer that left the index alone: the row's own number decides, where it has one.
-    local score = source.kind == 'Z' and value_number(row[source.index.field])
-    return key and source.has[key] and (not score or between(source, score))
-  end
-  for _, branch in ipairs(source.branches) do
-    if (source.kind == 'O') == (confirmed(branch, row) and true or false) then
-      return source.kind == 'O'
-    end
-  end
-  return source.kind == 'A'
-end
-
--- A row as confirmed() wants it; nil when nothing is stored under the key.
-local function row_under(key, tree)
-  local row, wrong = read_row(key, tree.schema)
-  row.key = key
-  if wrong then
-    return nil
-  elseif #tree.indexed > 0 or redis.call('EXISTS', key) == 1 then
-    return row
-  end
-end
-
-index_sources = function(schema, tree)
-  tree = tree or whole
-  tree.schema = schema
-  for place, source in ipairs(tree.indexed) do
-    source.index = schema[place]
-    if source.kind == 'R' then
-      -- The keys of the rows that satisfy the other tree; nil when they are too many.
-      local function keys_of(other)
-        if not index_sources(other.schema, other) then
-          return nil
-        end
-        local found, had, looked = {}, {}, 0
-        local walks = driver(other.root)
-        local walk = new_walk(walks, '', CHUNK)
-        while walk.number <= #walks do
-          local members, cost = next_chunk(walk)
-          looked = looked + math.max(cost, 7 * #members)
-          for _, member in ipairs(filtered(other.root, walks, members)) do
-            local row = not had[member] and row_under(member, other)
-            had[member] = true
-            if row and confirmed(other.root, row) then
-              found[#found + 1] = member
-            end
-          end
-          if #found > MOST_RELATED or (looked + tested >= MOST_LOOKED and walk.number <= #walks) then
-            return nil
-          end
-        end
-        return found
-      end
-
-      local others = keys_of(source.others)
-      if not others then
-        return false
-      end
-      -- Cursors name the set, as other rows may satisfy the tree when it is asked again.
-      source.kind, source.by_name, source.own = 'S', true, {source.index}
-      table.sort(others)
-      for number, other in ipairs(others) do
-        source.keys[number] = source.index.base .. ':' .. string.sub(other, source.strip + 1)
-        source.has[source.keys[number]] = true
-      end
-    end
-  end
-  return true
 end

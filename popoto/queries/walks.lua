@@ -31,8 +31,23 @@ local function new_walk(walks, cursor, step, descending)
   return walk
 end
 
+-- The score that a walk of a sorted set goes on from, and how many of that score were seen.
+local function set_place(walk, key)
+  local score = redis.call('ZSCORE', key, walk.last)
+  local seen = redis.call(walk.descending and 'ZREVRANK' or 'ZRANK', key, walk.last) + 1
+  if walk.descending then
+    seen = seen - redis.call('ZCOUNT', key, '(' .. score, '+inf')
+  else
+    seen = seen - redis.call('ZCOUNT', key, '-inf', '(' .. score)
+  end
+  walk.place, walk.seen, walk.last = score, seen, nil
+end
+
 local function cursor_of(walk)
   local source = walk.walks[walk.number]
+  if walk.last then
+    set_place(walk, source.keys[walk.key_number])
+  end
   if source.by_name then
     walk.text = source.keys[walk.key_number]
   end
@@ -45,39 +60,36 @@ end
 
 local function go_on(walk)
   local source = walk.walks[walk.number]
-  walk.key_number, walk.place, walk.seen, walk.text = walk.key_number + 1, nil, 0, ''
+  walk.key_number, walk.place, walk.seen, walk.last, walk.text = walk.key_number + 1, nil, 0, nil, ''
   if walk.key_number > #source.keys or source.kind == 'K' or source.kind == 'T' then
     walk.number, walk.key_number = walk.number + 1, 1
   end
 end
 
 local function scored_chunk(walk, source, key)
-  local command = {'ZRANGE', key, walk.place or source.from, source.to, 'BYSCORE'}
+  if walk.last then
+    set_place(walk, key)
+  end
+  local members
   if walk.descending then
-    command = {'ZRANGE', key, walk.place or source.to, source.from, 'BYSCORE', 'REV'}
+    members = redis.call('ZRANGE', key, walk.place or source.to, source.from, 'BYSCORE', 'REV', 'LIMIT', walk.seen, walk.step)
+  else
+    members = redis.call('ZRANGE', key, walk.place or source.from, source.to, 'BYSCORE', 'LIMIT', walk.seen, walk.step)
   end
-  for _, word in ipairs({'LIMIT', walk.seen, walk.step, 'WITHSCORES'}) do
-    command[#command + 1] = word
-  end
-  local flat = redis.call(unpack(command))
-  local members, ties = {}, 0
-  local last = flat[#flat]
-  for number = 1, #flat, 2 do
-    members[#members + 1] = flat[number]
-    ties = flat[number + 1] == last and ties + 1 or 0
-  end
+  walk.last = members[#members]
   if #members < walk.step then
     go_on(walk)
-  elseif last == walk.place then
-    walk.seen = walk.seen + #members
-  else
-    walk.place, walk.seen = last, ties
   end
   return members, 0
 end
 
--- A set comes in one order whatever the step is, so that the rows up to a limit are the first of all rows.
+-- A set comes in one order whatever the step is, so that the rows up to a limit are the first of all rows. A server
+-- keeps up to 128 members in a list, which comes whole anyway.
 local function set_chunk(walk, key)
+  if not walk.place and redis.call('SCARD', key) <= 128 then
+    go_on(walk)
+    return redis.call('SMEMBERS', key), 0
+  end
   local reply = redis.call('SSCAN', key, walk.place or '0', 'COUNT', walk.step)
   if reply[1] == '0' then
     go_on(walk)

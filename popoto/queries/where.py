@@ -93,7 +93,7 @@ def conditions(where: Where) -> Iterator[Condition]:
         yield where
     elif isinstance(where, Not):
         yield from conditions(where.branch)
-    elif isinstance(where, AllOf | AnyOf):
+    elif isinstance(where, (AllOf, AnyOf)):
         for branch in where.branches:
             yield from conditions(branch)
 

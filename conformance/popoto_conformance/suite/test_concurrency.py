@@ -248,7 +248,7 @@ def spawned(store: Store, jobs: list[dict[str, str]]) -> list[list[int]]:
         process.stdin = None
     results = []
     for process in processes:
-        output, errors = process.communicate(timeout=110)
+        output, errors = process.communicate(timeout=500)
         assert process.returncode == 0, errors[-2000:]
         results.append(json.loads(output))
     return results

@@ -91,8 +91,10 @@ class CyclicDecayField(DecayingSortedField):
         own = Companion(_KEPT, self.name, tuple(stores), self.partition_by, settled=settled)
         return (*super().companions(model_name), own)
 
-    def decay_signal(self, model_name: str, rate: float | None = None, base: str | None = None) -> Signal:
-        signal = super().decay_signal(model_name, rate, base)
+    def decay_signal(
+        self, model_name: str, rate: float | None = None, base: str | None = None, order: str | None = None
+    ) -> Signal:
+        signal = super().decay_signal(model_name, rate, base, order)
         bounds = tuple((f"{one}:{model_name}:{self.name}", "") for one in _BOUNDS)
         return replace(
             signal,

@@ -21,10 +21,11 @@ end
 
 signal_kinds.cyclic = function(signal)
   decaying(signal)
-  local weight, shape = signal.weight, signal.words[3]
+  signal.cost = signal.cost + 2
+  local weight, shape = signal.weight, signal.words[4]
   local cycles_key, pressure_key, shapes_key = signal.beside[2], signal.beside[3], signal.beside[4]
   local defined = {}
-  for place = 4, #signal.words, 3 do
+  for place = 5, #signal.words, 3 do
     local period, amplitude, phase = signal.words[place], signal.words[place + 1], signal.words[place + 2]
     defined[#defined + 1] = {tonumber(period), tonumber(amplitude), tonumber(phase)}
   end

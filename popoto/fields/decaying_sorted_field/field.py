@@ -123,21 +123,27 @@ class DecayingSortedField(SortedField[float]):
     def signals(self, model_name: str) -> dict[str, Signal]:
         return {self.name: self.decay_signal(model_name)}
 
-    def decay_signal(self, model_name: str, rate: float | None = None, base: str | None = None) -> Signal:
+    def decay_signal(
+        self, model_name: str, rate: float | None = None, base: str | None = None, order: str | None = None
+    ) -> Signal:
         """What a ranking reads.
 
         Args:
             rate: instead of the field's own.
             base: the field that multiplies the decay, instead of the field's own; "" for none.
+            order: the key of a sorted set of that field's numbers, if there is one.
         """
         chosen = self.base_score_field if base is None else base or None
-        kept = (f"{BASE}:{model_name}:{self.name}", "") if chosen and chosen == self.base_score_field else None
+        own = chosen == self.base_score_field
+        kept = (f"{BASE}:{model_name}:{self.name}", "") if chosen and own else None
+        if order is not None and not own and not self.partition_by:
+            kept = (order, "")
         index = self.index
         return Signal(
             "decay",
             index.base(model_name) if index is not None else "",
             partitions=self.partition_by,
-            current=lambda: (repr(self.decay_rate if rate is None else rate), chosen or ""),
+            current=lambda: (repr(self.decay_rate if rate is None else rate), chosen or "", str(int(own))),
             beside=(kept,),
             fragments=(DECAY,),
         )

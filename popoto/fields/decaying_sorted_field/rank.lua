@@ -1,6 +1,6 @@
 -- A signal that decays: base * max(days since, 0.01) ^ -rate, the base 1 where there is none.
 -- A prelude: it needs new_order() of orders.lua, signal_kinds, signal_scores(), product() and now_seconds of signals.lua.
--- Words: the rate; the field of the base, or ''. Beside: where every row's base is kept, when it is.
+-- Words: the rate; the field of the base, or ''; 1 where the base is the field's own. Beside: where bases are kept.
 --
 -- The bound: no unseen row has a better base than the last one in the order of bases, nor a better factor than the last
 -- one in the order of times. Where some rows' bases are in their hashes only, there is none until all were seen.
@@ -20,10 +20,18 @@ local function decaying(signal)
     times[place], all = key, all + redis.call('ZCARD', key)
   end
   local kept = base_key and redis.call('ZCARD', base_key) == all
+  -- Own bases are kept with the times; the numbers of another field are of the same rows when both have all rows.
+  if kept and signal.words[3] ~= '1' then
+    kept = redis.call('SCARD', KEYS[1]) == all
+  end
   signal.bounded = not based or kept
+  if based then
+    signal.cost = signal.cost + (kept and 1 or 2)
+  end
 
   local function factor(moment)
-    return math.max((now_seconds - moment) / DAY, FLOOR_DAYS) ^ -rate
+    local days = (now_seconds - moment) / DAY
+    return (days > FLOOR_DAYS and days or FLOOR_DAYS) ^ -rate
   end
 
   -- The best that weight and base make; where it is below nothing, the least factor is the best one.
@@ -89,7 +97,7 @@ local function decaying(signal)
     local found = base_key and redis.call('ZMSCORE', base_key, unpack(members)) or {}
     for place, member in ipairs(members) do
       if found[place] then
-        found[place] = to_number(found[place])
+        found[place] = tonumber(found[place]) or to_number(found[place])
       else
         local raw = redis.pcall('HGET', member, base_field)
         found[place] = base_of(type(raw) ~= 'table' and raw)
@@ -104,7 +112,10 @@ local function decaying(signal)
     for place = 1, #members do
       local moment = moments[place]
       if moment then
-        raw[place] = product(found[place] or 1, factor(moment))
+        raw[place] = factor(moment)
+        if based then
+          raw[place] = product(found[place], raw[place])
+        end
       end
     end
     return raw, moments

@@ -279,6 +279,10 @@ class Field(Hooks, Work, Generic[T]):
         """The numbers that the field offers to rankings, by the name that a ranking gives them."""
         return {}
 
+    def number_order(self, model_name: str) -> str | None:
+        """The key of a sorted set whose scores are the field's numbers, one of each row; None without one."""
+        return None
+
     def outcome_actions(self, outcome: str) -> Sequence[Action]:
         """What the field does to its companion when a row's outcome is reported, for `ObservationProtocol`.
 

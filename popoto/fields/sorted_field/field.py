@@ -73,6 +73,11 @@ class SortedField(Field[N]):
         index = self.index
         return {} if index is None else {self.name: Signal("score", index.base(model_name), "", self.partition_by)}
 
+    def number_order(self, model_name: str) -> str | None:
+        if self.index is None or self.partition_by or type(self).score is not SortedField.score:
+            return None
+        return self.index.key(model_name, ())
+
     def make_lookups(self) -> dict[str, Lookup]:
         return {**LOOKUPS, "isnull": PLAIN["isnull"]}
 

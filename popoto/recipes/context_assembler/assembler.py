@@ -51,8 +51,8 @@ class ContextAssembler:
     their weighted mean, as in `Query.fuse`. The push path adds rows whose cycle or pressure (CyclicDecayField) has
     brought them above the threshold, in the places that are left.
 
-    It takes up to six round trips: the model's ExistenceFilter; all rankings; associations; the candidates' rows and
-    numbers; neighbours; what is noted about the selected. What the model does not have costs none.
+    It takes up to eight round trips: the model's ExistenceFilter; all rankings; associations; the candidates' rows and
+    numbers; neighbours, up to three; what is noted about the selected. What the model does not have costs none.
 
     Args:
         model_class: the model.
@@ -68,7 +68,8 @@ class ContextAssembler:
         token_counter: gives a record's tokens.
         text_counter: gives the tokens of a text, such as a tokenizer's `lambda text: len(encoding.encode(text))`; what
             is rendered is counted. Without either, a token is four characters of what is rendered.
-        neighbours: a SortedField, or a pair of it and a share, as in `Query.fuse`: rows beside good rows gain.
+        neighbours: a SortedField, or a pair of it and a share, as in `Query.fuse`: rows beside good rows gain. Those
+            beside the best are candidates even when no ranking has them.
         group_by: a field, or a pair of it and a share, as in `Query.fuse`: rows in the group of a good row gain.
         method: `minmax` or `rrf`, as in `Query.fuse`.
         suppress: whether a retrieval lowers the confidence of candidates that were not selected, by a signal of

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from popoto.models import Model, Query
-from popoto.models.searched import blended
+from popoto.models.searched import adjacent, blended, mixing
 from popoto.queries import fusion
 from popoto.queries.hits import Hit
 from popoto.recipes.context_assembler import signals
@@ -57,6 +57,14 @@ class Recipe:
         found = {what: signals.offering(self.model, what) for what in ("words", "meaning")}
         return {what: name for what, name in found.items() if name is not None and self.weights.get(name) != 0}
 
+    def needs_words(self) -> bool:
+        """Whether only rows with a word of the question, as the model's ExistenceFilter knows words, can answer it."""
+        asked, fields = self.asked(), cast("Mapping[str, Any]", self.model._meta.fields)
+        filtering, words = signals.offering(self.model, "existence"), asked.get("words")
+        if filtering is None or "meaning" in asked:
+            return False
+        return words is None or fields[words].analyzer.name == fields[filtering].analyzer.name
+
     def settled(self) -> dict[str, float]:
         """The weight of every ranking: as given, else a share."""
         found = self.signals()
@@ -93,17 +101,19 @@ class Found:
         lists: scores by key for each.
         hits: rows by key, with all their numbers once the rankings are complete.
         rows: rows that came with a ranking by meaning.
+        beside: rows that no ranking has, and that lie beside the best.
     """
 
     lists: dict[str, dict[str, float]] = field(default_factory=dict)
     hits: dict[str, Hit] = field(default_factory=dict)
     rows: dict[str, Hit] = field(default_factory=dict)
+    beside: list[str] = field(default_factory=list)
 
 
 async def pulled(recipe: Recipe, query: Query[Any], texts: Sequence[str], *, following: bool = True) -> Pulled:
-    """The candidates for some cues; none when the model's filter knows that nothing is stored about any of them."""
+    """The candidates for some cues; none when the model's filter knows that no row has a word of any."""
     known = await familiarity(recipe.model, list(texts))
-    if not texts or all(one is False for one in known.values()):
+    if not texts or (recipe.needs_words() and all(one is False for one in known.values())):
         return Pulled(known=known)
     weights = recipe.settled()
     found = await _lists(recipe, query, " ".join(texts))
@@ -111,6 +121,7 @@ async def pulled(recipe: Recipe, query: Query[Any], texts: Sequence[str], *, fol
     if linked is not None and weights[linked] > 0:
         found.lists[linked] = await _associated(recipe, found, weights, linked)
     await _completed(recipe, query, found)
+    await _extended(recipe, query, found, weights)
     order = await _ranked(recipe, query, found, weights)
     return Pulled(order[: 2 * recipe.most], known, {key: signals.raws(hit) for key, hit in found.hits.items()})
 
@@ -170,6 +181,28 @@ async def _completed(recipe: Recipe, query: Query[Any], found: Found) -> None:
         found.lists[name] = {key: score for key, score in scores.items() if key in found.hits}
 
 
+async def _extended(recipe: Recipe, query: Query[Any], found: Found, weights: Mapping[str, float]) -> None:
+    """Take in the rows right before and after the best, which may have nothing of the question themselves."""
+    order, _ = mixing(recipe.model._meta, recipe.neighbours, None)
+    if order is None:
+        return
+    scores = _fused(recipe, found, weights)
+    best = sorted(scores, key=lambda key: (-scores[key].score, key))[: min(recipe.most, CANDIDATES)]
+    keys = await adjacent(recipe.model, order[0], {key: found.hits[key].row for key in best})
+    unread = [key for key in keys if key not in found.hits]
+    own = list(recipe.signals())
+    if own:
+        hits = {hit.key: hit for hit in await signals.hits(query, unread, own)}
+    else:
+        rows = await query._allowed(unread) if unread else {}
+        hits = {key: Hit(row, key, 0.0, ()) for key, row in rows.items()}
+    found.hits |= hits
+    found.beside = [key for key in keys if key in found.hits and key not in scores]
+    for name in own:
+        numbers = {key: signals.raws(hit).get(name) for key, hit in hits.items()}
+        found.lists[name] |= {key: number for key, number in numbers.items() if number is not None}
+
+
 def _fused(recipe: Recipe, found: Found, weights: Mapping[str, float]) -> dict[str, fusion.Fused]:
     rankings = [
         fusion.ranking(name, found.lists[name], str) for name in weights if found.lists.get(name) and weights[name] > 0
@@ -184,6 +217,9 @@ def _fused(recipe: Recipe, found: Found, weights: Mapping[str, float]) -> dict[s
 
 async def _ranked(recipe: Recipe, query: Query[Any], found: Found, weights: Mapping[str, float]) -> list[Hit]:
     scores = _fused(recipe, found, weights)
+    for key in found.beside:
+        scores.setdefault(key, fusion.Fused())
     rows = {key: found.hits[key].row for key in scores}
     order = await blended(recipe.model, scores, rows, recipe.neighbours, recipe.group_by)
+    order = [key for key in order if scores[key].score > 0 or key not in found.beside]
     return [Hit(rows[key], key, scores[key].score, tuple(one for one in scores[key].parts if one.raw)) for key in order]
