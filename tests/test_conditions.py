@@ -22,6 +22,7 @@ from popoto import (
     KeyField,
     Model,
     Q,
+    Query,
     QueryException,
     Relationship,
     SortedField,
@@ -258,3 +259,47 @@ def test_a_stale_index_entry_does_not_deceive_a_negation(store: Any, plain: Any)
     assert Sheep.query.filter(~Q(kind="x")).count() == 0
     assert Sheep.query.filter(~Q(kind="y")).count() == 1
     assert Sheep.query.filter(Q(kind="y") | Q(note="n")).count() == 0
+
+
+class Lamb(Model):
+    number = KeyField(type=int)
+    tag = IndexedField()
+    age = IndexedField(type=int)
+    weight = SortedField(type=int)
+    dam = Relationship(model="self")
+
+
+def commands(plain: Any) -> int:
+    """How many commands the server has run, those in scripts too."""
+    return sum(one["calls"] for one in plain.info("commandstats").values())
+
+
+def test_many_values_are_not_each_asked_for_each_row(server: Any, plain: Any):
+    Lamb.bulk_create(
+        [
+            Lamb(number=n, tag=f"t{n}", age=n % 7, weight=n % 50, dam=f"Lamb:{n // 2}" if n else None)
+            for n in range(1300)
+        ]
+    )
+    tags = [f"t{n}" for n in range(1200)]
+    queries: dict[str, tuple[Query[Lamb], Callable[[int], bool]]] = {
+        "keyword": (Lamb.query.filter(tag__in=tags), lambda n: n < 1200),
+        "condition": (Lamb.query.filter(Q(tag__in=tags)), lambda n: n < 1200),
+        "nested": (
+            Lamb.query.filter(Q(tag__in=tags) & (Q(tag__in=tags) & Q(age__in=[1, 2]))),
+            lambda n: n % 7 in (1, 2),
+        ),
+        "either": (Lamb.query.filter(Q(tag__in=tags[:600]) | Q(tag__in=tags[600:])), lambda n: n < 1200),
+        "tested": (Lamb.query.filter(tag__in=tags, weight__lt=20), lambda n: n < 1200 and n % 50 < 20),
+        "ordered": (Lamb.query.filter(tag__in=tags, order_by="weight"), lambda n: n < 1200),
+        "through": (Lamb.query.filter(dam__tag__in=tags), lambda n: n > 0),
+    }
+    for name, (query, wanted) in queries.items():
+        before = commands(plain)
+        found = sorted(lamb.number for lamb in query)
+        spent = commands(plain) - before
+        assert found == [n for n in range(1300) if wanted(n) and (name != "nested" or n < 1200)], name
+        assert spent < 20_000, name
+    before = commands(plain)
+    assert Lamb.query.filter(Q(tag__in=tags, age=1)).count() == len([n for n in range(1200) if n % 7 == 1])
+    assert commands(plain) - before < 20_000

@@ -109,6 +109,29 @@ def test_the_plugin_of_the_guide_conforms(tmp_path: Path) -> None:
     assert "\nCONFORMS to protocol" in done.stdout, done.stdout[-4000:] + done.stderr[-2000:]
 
 
+def numbers_in(picture: str) -> list[float]:
+    return [float(number) for number in re.findall(r"-?\d+(?:\.\d+)?", picture)]
+
+
+@pytest.mark.timeout(300)
+def test_the_curves_are_those_that_the_code_gives(tmp_path: Path) -> None:
+    argv = [sys.executable, str(ROOT / "docs" / "images" / "plot_curves.py"), str(tmp_path)]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=290, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    curves = sorted(tmp_path.glob("*.svg"))
+    assert len(curves) > 10
+    for path in curves:
+        kept = read(f"docs/images/{path.name}")
+        # Other processors round the last digit otherwise.
+        assert numbers_in(kept) == pytest.approx(numbers_in(path.read_text(encoding="utf-8")), abs=0.11), path.name
+
+
+def test_every_picture_is_shown_and_drawn() -> None:
+    pictures = {path.name for path in (ROOT / "docs" / "images").glob("*.svg")}
+    text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    assert set(re.findall(r"!\[[^\]]+\]\([./]*images/([\w.]+)\)", text)) == pictures
+
+
 # Everything public is written about
 
 

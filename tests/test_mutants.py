@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 import servers as stores
-from mutants import MUTANTS, SOUND
+from mutants import KINDS, MUTANTS, SOUND
 from mutants.mutant import BOTH, Mutant
 
 import popoto_conformance
@@ -139,6 +139,10 @@ def killers(*, on_socket: bool) -> tuple[str, ...]:
     return tuple(sorted({module for name in names(on_socket=on_socket) for module in modules_of(MUTANTS[name])}))
 
 
+def url_of(name: str, modules: tuple[str, ...]) -> str:
+    return f"mutant://{name}{'?restarts=yes' if 'test_persistence' in modules else ''}"
+
+
 def url_on(port: int, name: str) -> str:
     return f"mutant://127.0.0.1:{port}/0?mutant={name}"
 
@@ -152,7 +156,8 @@ def assert_killed(name: str, outcome: Outcome) -> None:
 
 @pytest.mark.parametrize("name", names(on_socket=False))
 def test_suite_fails_on_mutant(suite: Suite, name: str) -> None:
-    assert_killed(name, suite.run(f"mutant://{name}", modules_of(MUTANTS[name])))
+    modules = modules_of(MUTANTS[name])
+    assert_killed(name, suite.run(url_of(name, modules), modules))
 
 
 @pytest.mark.server
@@ -163,7 +168,7 @@ def test_suite_fails_on_mutant_on_a_socket(suite: Suite, port: int, name: str) -
 
 @pytest.mark.parametrize("module", killers(on_socket=False))
 def test_suite_passes_on_the_sound_base(suite: Suite, module: str) -> None:
-    outcome = suite.run(f"mutant://{SOUND}", (module,))
+    outcome = suite.run(url_of(SOUND, (module,)), (module,))
     assert outcome.code == ALL_PASSED, outcome.text[-3000:]
     assert outcome.report["groups"], f"{module} has no case"
 
@@ -184,6 +189,10 @@ def test_the_command_ends_as_a_forked_run_does(suite: Suite) -> None:
 
 def test_there_are_enough_mutants() -> None:
     assert len(MUTANTS) >= FEWEST
+
+
+def test_no_two_mutants_share_a_name() -> None:
+    assert len(MUTANTS) == len(KINDS)
 
 
 def test_every_mutant_says_in_one_sentence_what_is_broken() -> None:

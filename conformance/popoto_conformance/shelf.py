@@ -80,5 +80,4 @@ def shelved(driver: Driver, connection: Connection) -> Iterator[Shelf]:
     with using(connection):
         made = Shelf(driver)
         yield made
-        for row in made.model.query.all():
-            row.delete()
+        made.model.delete_all()

@@ -1,31 +1,18 @@
-"""Draws the curves of the guides as SVG: `python docs/images/plot_curves.py`. The standard library is enough.
+"""Draws the curves of the guides as SVG: `python docs/images/plot_curves.py [folder]`.
 
-A curve is a function of x; add yours to `PLOTS`.
+A curve is a function of x: a bare formula, here, or what popoto answers, in `library_curves.py`.
 """
 
 from __future__ import annotations
 
 import math
 import random
+import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-WIDTH, HEIGHT, LEFT, BOTTOM, EDGE = 640, 320, 60, 46, 18
-COLOURS = ("#3f51b5", "#c2185b", "#00796b", "#e65100")
-
-
-@dataclass(frozen=True)
-class Plot:
-    """A picture: its file, axes, the highest y, where curves are taken, the curves by name, and where names stand."""
-
-    file: str
-    x_title: str
-    y_title: str
-    top: float
-    points: tuple[float, ...]
-    curves: dict[str, Callable[[float], float]]
-    names_above: bool = False
+import library_curves
+from drawing import Plot, drawn
 
 
 def saturation(k1: float, b: float, length: float) -> Callable[[float], float]:
@@ -43,32 +30,6 @@ def bloom(error_rate: float) -> Callable[[float], float]:
 def count_min(depth: int) -> Callable[[float], float]:
     """How often a Count-Min sketch counts an unseen word, by the number of words in widths."""
     return lambda words: (1 - math.exp(-words)) ** depth
-
-
-def confidence(signals: Callable[[int], float], prior: float = 0.5) -> Callable[[float], float]:
-    """Confidence after x signals."""
-
-    def at(x: float) -> float:
-        found = prior
-        for number in range(int(x)):
-            found = min(1.0, max(0.0, found + (signals(number) - found) / math.sqrt(number + 1)))
-        return found
-
-    return at
-
-
-def wilson(failures: Callable[[int], int]) -> Callable[[float], float]:
-    """The lower end of Wilson's interval after x events."""
-
-    def at(x: float) -> float:
-        total = int(x)
-        if not total:
-            return 0.0
-        rate, square = (total - failures(total)) / total, 1.96**2
-        margin = 1.96 * math.sqrt(rate * (1 - rate) / total + square / (4 * total * total))
-        return (rate + square / (2 * total) - margin) / (1 + square / total)
-
-    return at
 
 
 def rewarded(alpha: float) -> Callable[[float], float]:
@@ -91,31 +52,7 @@ def adaptation(seed: int, best: float = 0.7) -> Callable[[float], float]:
     return lambda call: course[int(call)]
 
 
-def decay(rate: float, base: float = 1.0) -> Callable[[float], float]:
-    """What is left of a base after days."""
-    return lambda days: base * max(days, 0.01) ** -rate
-
-
-def cyclic(days: float) -> float:
-    """A row with a daily cycle of amplitude .3 and a pressure of .1 a day, resolved on the fourth."""
-    waited = days if days < 4 else days - 4
-    return decay(0.5)(days) + 0.3 * math.cos(2 * math.pi * days) + 0.1 * waited
-
-
 PLOTS = [
-    Plot(
-        "wilson.svg",
-        "events",
-        "lower bound of the rate of success",
-        1.0,
-        tuple(range(31)),
-        {
-            "all succeed": wilson(lambda total: 0),
-            "one in ten fails": wilson(lambda total: total // 10),
-            "one in four fails": wilson(lambda total: total // 4),
-            "where a policy begins": lambda events: 0.6,
-        },
-    ),
     Plot(
         "q_values.svg",
         "rewards",
@@ -144,39 +81,6 @@ PLOTS = [
         1.0,
         tuple(range(61)),
         {f"seed {seed}": adaptation(seed) for seed in (1, 2, 3)},
-    ),
-    Plot(
-        "decay.svg",
-        "days",
-        "score",
-        3.0,
-        tuple(step / 20 for step in range(4, 601)),
-        {
-            "rate .1": decay(0.1),
-            "rate .5": decay(0.5),
-            "rate 1": decay(1.0),
-            "rate .5, base 6": decay(0.5, 6.0),
-        },
-    ),
-    Plot(
-        "cycles.svg",
-        "days",
-        "score",
-        2.0,
-        tuple(step / 50 for step in range(25, 401)),
-        {"decay alone": decay(0.5), "a daily cycle, and pressure that is resolved on day 4": cyclic},
-    ),
-    Plot(
-        "confidence.svg",
-        "signals",
-        "confidence",
-        1.0,
-        tuple(range(21)),
-        {
-            "always 0.9": confidence(lambda number: 0.9),
-            "0.9, one 0.1 at the tenth": confidence(lambda number: 0.1 if number == 9 else 0.9),
-            "0.9 and 0.1 in turn": confidence(lambda number: (0.9, 0.1)[number % 2]),
-        },
     ),
     Plot(
         "bm25_saturation.svg",
@@ -212,40 +116,11 @@ PLOTS = [
 ]
 
 
-def drawn(plot: Plot) -> str:
-    """The picture as SVG."""
-    first, last = plot.points[0], plot.points[-1]
-
-    def place(x: float, y: float) -> str:
-        across = LEFT + (x - first) / (last - first) * (WIDTH - LEFT - EDGE)
-        up = HEIGHT - BOTTOM - y / plot.top * (HEIGHT - BOTTOM - EDGE)
-        return f"{across:.1f},{up:.1f}"
-
-    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif">']
-    parts.append(f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>')
-    for step in range(5):
-        y, x = plot.top * step / 4, first + (last - first) * step / 4
-        left, up = place(first, y).split(",")
-        parts.append(f'<path d="M{left},{up}H{WIDTH - EDGE}" stroke="#ddd"/>')
-        parts.append(f'<text x="{LEFT - 8}" y="{float(up) + 4:.1f}" font-size="12" text-anchor="end">{y:g}</text>')
-        across = place(x, 0).split(",")[0]
-        parts.append(f'<text x="{across}" y="{HEIGHT - 28}" font-size="12" text-anchor="middle">{x:g}</text>')
-    middle = (LEFT + WIDTH - EDGE) // 2
-    parts.append(f'<text x="{middle}" y="{HEIGHT - 8}" font-size="13" text-anchor="middle">{plot.x_title}</text>')
-    half = HEIGHT // 2
-    turned = f'x="14" y="{half}" font-size="13" text-anchor="middle" transform="rotate(-90 14 {half})"'
-    parts.append(f"<text {turned}>{plot.y_title}</text>")
-    for number, (name, curve) in enumerate(plot.curves.items()):
-        colour = COLOURS[number % len(COLOURS)]
-        line = " ".join(place(x, curve(x)) for x in plot.points)
-        parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        label = f'x="{WIDTH - EDGE - 8}" y="{HEIGHT - BOTTOM - 14 - 18 * number}" font-size="12" text-anchor="end"'
-        if plot.names_above:
-            label = f'x="{LEFT + 8}" y="{EDGE + 14 + 18 * number}" font-size="12"'
-        parts.append(f'<text {label} fill="{colour}">{name}</text>')
-    return "\n".join([*parts, "</svg>", ""])
+def main(folder: Path) -> None:
+    """Draw all of them into a folder."""
+    for one in [*PLOTS, *library_curves.plots()]:
+        (folder / one.file).write_text(drawn(one), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    for one in PLOTS:
-        Path(__file__).with_name(one.file).write_text(drawn(one), encoding="utf-8")
+    main(Path(sys.argv[1]) if sys.argv[1:] else Path(__file__).parent)

@@ -55,9 +55,10 @@ local function index_sources(schema, tree)
         local walks = driver(other.root)
         local walk = new_walk(walks, '', CHUNK)
         while walk.number <= #walks do
+          local leaf = walks[walk.number]
           local members, cost = next_chunk(walk)
           looked = looked + math.max(cost, 7 * #members)
-          for _, member in ipairs(filtered(other.root, walks, members)) do
+          for _, member in ipairs(filtered(other.root, leaf, members)) do
             local row = not had[member] and row_under(member, other)
             had[member] = true
             if row and confirmed(other.root, row) then

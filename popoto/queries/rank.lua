@@ -200,9 +200,10 @@ local function walk_sources()
     if looked + tested >= budget then
       return false
     end
+    local leaf = walks[walking.number]
     local members, cost = next_chunk(walking)
     looked = looked + cost + #members
-    in_chunks(filtered(root, walks, members), judge)
+    in_chunks(filtered(root, leaf, members), judge)
   end
   return true
 end

@@ -135,7 +135,7 @@ while walk.number <= #walks and (sorted or (looked + tested - tested_before < bu
   walk.number_of_chunk = walking
   local members, cost = next_chunk(walk)
   looked = looked + math.max(cost, #members)
-  members = filtered(root, walks, members)
+  members = filtered(root, walks[walking], members)
   if action == 'count' and walking > 1 and #members > 0 then
     members = unseen(members, walking)
   end

@@ -12,8 +12,8 @@
 -- measured(source)       how many members it has at most, and the leaves to walk for them
 -- driver(root)           the sources to walk, and how many members they have at most
 -- walked_before(cursor)  the sources that the page before was taken from, if it was not walked in order
--- flags(members, source) which of the members are in it, by their place
--- filtered(root, walks, members)   the members that are in every source beyond those that are walked
+-- flags(members, source, leaf)    which of the members are in it, by their place
+-- filtered(root, leaf, members)   the members of a leaf that are in the tree
 -- include: popoto.queries walks.lua
 local CHUNK = 500
 local next_key = 1
@@ -160,8 +160,28 @@ local function inside(source, text)
   return score and between(source, score)
 end
 
--- Which of the members are in a source, by their place.
-local function flags(members, source)
+-- Whether the members of a leaf are in a source for that alone.
+local function implied(source, leaf)
+  if source.kind ~= 'A' and source.kind ~= 'O' then
+    return source == leaf
+  end
+  for _, branch in ipairs(source.branches) do
+    if implied(branch, leaf) == (source.kind == 'O') then
+      return source.kind == 'O'
+    end
+  end
+  return source.kind == 'A'
+end
+
+-- Whether to read rows takes less than to ask each set: a row takes as long as some 50 of a set's members.
+local function rows_are_fewer(members, source)
+  local keys = #source.keys
+  return source.by_name
+    or (source.index and source.index.code ~= 'x' and keys > 8 and keys * (15 + #members) > 50 * #members)
+end
+
+-- Which of the members are in a source, by their place; they are those of a leaf, where one is given.
+local function flags(members, source, leaf)
   local good = {}
   if source.kind == 'K' then
     for place, member in ipairs(members) do
@@ -169,8 +189,8 @@ local function flags(members, source)
     end
   elseif source.kind == 'T' then
     return texts.flags(members, source)
-  elseif source.by_name then
-    -- Rows are fewer than sets here.
+  elseif source.kind == 'S' and rows_are_fewer(members, source) then
+    source.own = source.own or {source.index}
     tested = tested + 6 * #members
     for place, member in ipairs(members) do
       local key = entry_keys(source.index, read_row(member, source.own))
@@ -184,13 +204,18 @@ local function flags(members, source)
       end
     end
   else
-    for number, branch in ipairs(source.branches) do
-      local some = flags(members, branch)
-      for place = 1, #members do
-        if source.kind == 'A' then
-          good[place] = (number == 1 or good[place]) and some[place]
-        else
-          good[place] = good[place] or some[place]
+    for place = 1, #members do
+      good[place] = source.kind == 'A'
+    end
+    for _, branch in ipairs(source.branches) do
+      if source.kind == 'O' or not implied(branch, leaf) then
+        local some = flags(members, branch, leaf)
+        for place = 1, #members do
+          if source.kind == 'A' then
+            good[place] = good[place] and some[place]
+          else
+            good[place] = good[place] or some[place]
+          end
         end
       end
     end
@@ -198,29 +223,11 @@ local function flags(members, source)
   return good
 end
 
-local function filtered(root, walks, members)
-  if not has_sources(root) or #members == 0 or root == walks[1] then
-    return members
-  elseif root.kind == 'A' and #walks == 1 and #root.branches == 1 and root.branches[1] == walks[1] then
+local function filtered(root, leaf, members)
+  if #members == 0 or implied(root, leaf) then
     return members
   end
-  local good, result = nil, {}
-  if root.kind == 'A' and #walks == 1 then
-    good = {}
-    for place = 1, #members do
-      good[place] = true
-    end
-    for _, branch in ipairs(root.branches) do
-      if branch ~= walks[1] then
-        local some = flags(members, branch)
-        for place = 1, #members do
-          good[place] = good[place] and some[place]
-        end
-      end
-    end
-  else
-    good = flags(members, root)
-  end
+  local good, result = flags(members, root, leaf), {}
   for place, member in ipairs(members) do
     if good[place] then
       result[#result + 1] = member

@@ -6,12 +6,16 @@ the exit code, which is that of `python -m popoto_conformance url argument ...`;
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
 import sys
 from pathlib import Path
 
+import hypothesis.stateful  # noqa: F401
+
+import popoto
 from popoto_conformance import run
 
 
@@ -37,6 +41,11 @@ def forked(folder: Path, seconds: int, url: str, arguments: list[str]) -> int:
 
 def main() -> None:
     """Serve until the input ends."""
+    for name in popoto.__all__:
+        getattr(popoto, name)
+    # A collection in a child would copy every page of what was imported.
+    gc.collect()
+    gc.freeze()
     for line in sys.stdin:
         folder, seconds, url, *arguments = json.loads(line)
         print(forked(Path(folder), seconds, url, arguments), flush=True)

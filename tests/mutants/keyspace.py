@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mutants.mutant import Argv, Argvs, Mutant, Sending, word
 from popoto.exceptions import ReplyError
-from popoto.storage import Reply, Step
+from popoto.storage import Command, Reply, Step
 
 
 class RenamesNothing(Mutant):
@@ -14,6 +14,17 @@ class RenamesNothing(Mutant):
 
     def reply(self, step: Step, reply: Reply) -> Reply:
         return True if word(step) == b"RENAME" and isinstance(reply, ReplyError) else reply
+
+
+class RefusesRenamingToItself(Mutant):
+    """Refuses to rename a key to the name that it has."""
+
+    killed_by = "test_keys"
+
+    def reply(self, step: Step, reply: Reply) -> Reply:
+        if not isinstance(step, Command) or step.argv[0] != b"RENAME" or step.argv[1] != step.argv[2]:
+            return reply
+        return ReplyError("ERR", "source and destination objects are the same")
 
 
 class RenamesWithoutExpiry(Mutant):
@@ -26,6 +37,21 @@ class RenamesWithoutExpiry(Mutant):
         renamed = [argv[2] for argv in argvs if argv[0] == b"RENAME"]
         if renamed:
             yield [(b"PERSIST", key) for key in renamed]
+        return raw  # type: ignore[no-any-return]
+
+
+class KeepsExpiryOfTarget(Mutant):
+    """Gives a key that is renamed the expiry of the one that it replaces."""
+
+    killed_by = "test_keys"
+
+    def send(self, argvs: Argvs) -> Sending:
+        if [argv[0] for argv in argvs] != [b"RENAME"]:
+            return (yield argvs)  # type: ignore[no-any-return]
+        left = yield [(b"PTTL", argvs[0][2])]
+        raw = yield argvs
+        if int(left[0]) > 0:
+            yield [(b"PEXPIRE", argvs[0][2], str(left[0]).encode(), b"NX")]
         return raw  # type: ignore[no-any-return]
 
 

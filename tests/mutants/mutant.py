@@ -75,6 +75,13 @@ class Mutant:
         """One message as it is handed out."""
         return message
 
+    def restart(self, client: Any) -> None:
+        """What a restart does to the data, which `client` reaches."""
+
+    def native(self, client: Any) -> Any:
+        """The client that is handed out for the backend's own."""
+        return client
+
     def close(self, times: int) -> Closing:
         """Close, for the first or a later time: yields "backend", "wire" or nothing at all."""
         yield "backend"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from mutants.mutant import Argvs, Mutant, Pause
@@ -22,6 +23,10 @@ from popoto.storage import (
 )
 
 Stage = Generator[Any, Any, Any]
+
+
+def _claiming(info: Info, claims: frozenset[str]) -> Info:
+    return replace(info, capabilities=info.capabilities | claims)
 
 
 class _Steering:
@@ -108,15 +113,17 @@ class AsyncMutantWire:
 class MutantBackend:
     """A blocking backend with a mutant in front of it and of its wire."""
 
-    def __init__(self, backend: RespBackend, mutant: Mutant) -> None:
+    def __init__(self, backend: RespBackend, mutant: Mutant, claims: frozenset[str]) -> None:
+        self.inner = backend.wire
         backend.wire = MutantWire(backend.wire, mutant)
         self.backend = backend
+        self.claims = claims
         self.mutant = mutant
         self.closed = 0
 
     @property
     def info(self) -> Info:
-        return self.mutant.info(self.backend.info)
+        return self.mutant.info(_claiming(self.backend.info, self.claims))
 
     def execute(self, batch: Batch, /) -> list[Reply]:
         steering = _Steering(self.mutant.execute(batch))
@@ -149,14 +156,15 @@ class MutantBackend:
 class AsyncMutantBackend:
     """An asyncio backend with a mutant in front of it and of its wire."""
 
-    def __init__(self, backend: AsyncRespBackend, mutant: Mutant) -> None:
+    def __init__(self, backend: AsyncRespBackend, mutant: Mutant, claims: frozenset[str]) -> None:
         backend.wire = AsyncMutantWire(backend.wire, mutant)
         self.backend = backend
+        self.claims = claims
         self.mutant = mutant
         self.closed = 0
 
     async def describe(self) -> Info:
-        return self.mutant.info(await self.backend.describe())
+        return self.mutant.info(_claiming(await self.backend.describe(), self.claims))
 
     async def execute(self, batch: Batch, /) -> list[Reply]:
         steering = _Steering(self.mutant.execute(batch))

@@ -64,6 +64,7 @@ def test_an_edge_leads_both_ways_and_has_its_whole_weight(web: Web) -> None:
     exactly(web.do("link", "A", "B", 0.7), 0.7)
     exactly(web.do("strengthen", "B", "A", 1 / 3), 0.7 + 1 / 3)
     exactly([web.edges("A"), web.edges("B")], [{"B": 0.7 + 1 / 3}, {"A": 0.7 + 1 / 3}])
+    exactly(web.do("strengthen", "A", "B", 1 / 3), 0.7 + 1 / 3 + 1 / 3)
     exactly(web.do("unlink", "A", "B"), True)
     exactly([web.edges("A"), web.edges("B")], [{}, {}])
 
@@ -73,6 +74,16 @@ def test_the_lightest_edge_makes_room_on_both_sides(web: Web) -> None:
         web.do("link", "A", node, weight)
     exactly(web.edges("A"), {"E": 0.1, "C": 0.3, "D": 0.4})
     exactly(web.edges("B"), {})
+
+
+def test_the_heaviest_edges_are_told_in_order(web: Web) -> None:
+    for node, weight in (("D", 7.5), ("C", 1 / 3), ("B", 1 / 3), ("E", 1 / 3), ("F", 0.001)):
+        web.do("link", "A", node, weight, field="leads")
+    heaviest = [("D", 7.5), ("B", 1 / 3), ("C", 1 / 3), ("E", 1 / 3)]
+    exactly(web.do("get_linked", "A", field="leads"), heaviest)
+    exactly(web.do("get_linked", "A", field="leads", limit=2), heaviest[:2])
+    exactly(web.do("get_linked", "A", field="leads", min_weight=1 / 3), heaviest)
+    exactly(list(web.do("propagate", ["A"], field="leads", depth=1)), ["D", "B", "C", "E"])
 
 
 def test_light_edges_are_weakened_away(web: Web) -> None:
@@ -90,10 +101,16 @@ def test_edges_move_and_go_with_their_row(web: Web) -> None:
     web.run(one, "save", migrate_key=True)
     exactly([web.edges(one.pk), web.edges(other.pk)], [{other.pk: 0.5}, {one.pk: 0.5}])
     exactly([web.edges("A", "leads"), web.sources(one.pk)], [{one.pk: 0.25}, {b"A"}])
-    pk = one.pk
+    pk, former = one.pk, f"{web.name}:a"
+    exactly([web.edges(former), web.sources(former)], [{}, set()])
+    for node in "BCD":
+        web.do("link", node, one, 0.5, field="leads")
+    for node in "DEF":
+        web.do("link", one, node, 0.5, field="leads")
     web.run(one, "delete")
-    exactly([web.edges(pk), web.edges(other.pk), web.edges("A", "leads")], [{}, {}, {}])
-    exactly(web.sources(pk), set())
+    exactly([web.edges(node, "leads") for node in (pk, *"ABCD")], [{}] * 5)
+    exactly([web.edges(pk), web.edges(other.pk)], [{}, {}])
+    exactly([web.sources(node) for node in (pk, *"DEF")], [set()] * 4)
 
 
 def test_edges_of_a_row_that_is_gone_are_found_and_cleaned(web: Web) -> None:

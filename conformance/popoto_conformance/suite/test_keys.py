@@ -63,6 +63,21 @@ async def test_rename_moves_value_and_expiry_and_replaces_the_target(k: Keys) ->
 
 
 @case()
+async def test_rename_takes_the_targets_expiry_away(k: Keys) -> None:
+    await ask_all([set_(k("old"), "1"), set_(k("new"), "gone"), pexpire(k("new"), 90_000)])
+    await ask(rename(k("old"), k("new")))
+    exactly(await ask_all([get(k("new")), pttl(k("new"))]), [b"1", -1])
+
+
+@case()
+async def test_a_key_may_be_renamed_to_itself(k: Keys) -> None:
+    await ask_all([set_(k(), "1"), pexpire(k(), 90_000)])
+    exactly(await ask_all([rename(k(), k()), renamenx(k(), k())]), [True, False])
+    exactly(await ask(get(k())), b"1")
+    assert 80_000 < await ask(pttl(k())) <= 90_000
+
+
+@case()
 async def test_rename_of_a_missing_key_is_an_error(k: Keys) -> None:
     await ask(set_(k("new"), "kept"))
     with pytest.raises(ReplyError):

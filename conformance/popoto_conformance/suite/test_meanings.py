@@ -89,3 +89,5 @@ def test_vectors_of_another_maker_are_refused(meanings: Meanings) -> None:
             work()
     exactly(meanings.run(EmbeddingField, "reembed", meanings.model), 2)
     exactly(meanings.found("tea"), ["a", "b"])
+    keys = [meanings.key(f"{meanings.name}:{name}").encode() for name in "ab"]
+    exactly([sorted(one) for one in meanings.beside()], [keys, keys])

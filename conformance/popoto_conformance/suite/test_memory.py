@@ -21,6 +21,7 @@ from popoto import (
     PredictionLedgerMixin,
     RecallProposal,
     WriteFilterMixin,
+    clock,
     round_trips,
     using,
 )
@@ -28,11 +29,13 @@ from popoto import connection as current
 from popoto.storage import ask, ask_all
 from popoto.storage.commands.hashes import hget
 from popoto.storage.commands.keys import exists
+from popoto.storage.commands.lists import lrange
 from popoto.storage.commands.sorted_sets import zscore
 from popoto_conformance.cases import Driver, awaited, exactly
 
 pytestmark = pytest.mark.needs("lua")
 
+NOW = 1_795_344_718.0
 ORDER = ("confidence", "evidence_count", "corroborations", "contradictions")
 
 
@@ -123,6 +126,27 @@ def test_what_was_learned_survives_saves_renames_and_partitions(diary: Diary) ->
     exactly(current().run(ask_all([exists(key) for key in keys])), [False] * 4)
 
 
+def test_the_log_keeps_the_last_reads_and_follows_its_row(diary: Diary) -> None:
+    diary.model._max_access_log = 3
+    row = diary.created()
+    for second in range(5):
+        with clock.frozen(lambda second=second: NOW + second / 4):  # type: ignore[misc]
+            diary.run(row, "on_read")
+    exactly(diary.run(row, "confirm_access"), 5)
+    exactly([diary.run(row, "access_count"), diary.run(row, "last_accessed")], [5, NOW + 1])
+    diary.run(ObservationProtocol, "on_surfaced", [row], partition="p")
+    row.name = "b"
+    diary.run(row, "save", migrate_key=True)
+    logs = [diary.key(f"$AT:*:access_log:{diary.key(f'*:{name}')}") for name in "ab"]
+    moments = [[float(one) for one in log] for log in current().run(ask_all([lrange(log, 0, -1) for log in logs]))]
+    exactly(moments, [[], [NOW + 0.5, NOW + 0.75, NOW + 1]])
+    exactly([diary.run(row, "access_count"), diary.run(row, "last_accessed"), diary.pending("p")], [5, NOW + 1, ["b"]])
+    exactly(diary.run(RecallProposal, "resolve", row, "acted", "p"), 1)
+    exactly(diary.run(RecallProposal, "resolve", row, "acted", "p"), 0)
+    diary.run(row, "delete")
+    exactly(current().run(ask_all([exists(log) for log in logs])), [False] * 2)
+
+
 def test_an_outcome_is_one_step_with_all_its_effects(diary: Diary) -> None:
     row = diary.created(certainty=0.5)
     diary.run(row, "on_read")
@@ -166,6 +190,23 @@ def test_a_row_that_is_worth_little_is_not_saved(diary: Diary) -> None:
     row.worth = 0.3
     diary.run(row, "save")
     exactly(current().run(ask(zscore(priority, member))), None)
+
+
+def test_a_signal_that_a_row_lacks_counts_nowhere(diary: Diary) -> None:
+    for name, worth, reads in (("a", 0.9, 0), ("b", 0.5, 2), ("c", 0.75, 1)):
+        row = diary.created(name=name, worth=worth)
+        for _ in range(reads):
+            diary.run(row, "on_read")
+        diary.run(row, "confirm_access")
+    query, weights = diary.model.query.no_track(), {"priority": 1.0, "access_count": 1.0}
+    for aggregate, expected in {
+        "SUM": [("b", 2.0), ("c", 1.75), ("a", 0.9)],
+        "MIN": [("b", 2.0), ("a", 0.9), ("c", 0.75)],
+        "MAX": [("b", 2.0), ("c", 1.0), ("a", 0.9)],
+    }.items():
+        found = diary.run(query, "composite_score", weights, 3, aggregate, explain=True)
+        exactly([(hit.row.name, hit.score) for hit in found], expected)
+        exactly([len(hit.parts) for hit in found if hit.row.name != "c"], [1, 1])
 
 
 def test_a_prediction_keeps_its_bytes_when_it_is_resolved(diary: Diary) -> None:

@@ -9,7 +9,17 @@ from typing import Any
 
 import pytest
 
-from popoto import Connection, QueryException, round_trips
+from popoto import (
+    Connection,
+    GeoField,
+    IndexedField,
+    KeyField,
+    Model,
+    QueryException,
+    SortedField,
+    round_trips,
+    using,
+)
 from popoto import connection as current
 from popoto.queries.fetch import select
 from popoto.queries.related import nested
@@ -84,6 +94,47 @@ def numbers(rows: Any) -> list[int]:
     return sorted(row.number for row in rows)
 
 
+class Atlas(Shelf):
+    """A model of places."""
+
+    def __init__(self, driver: Driver) -> None:
+        super().__init__(driver)
+        body = {"name": KeyField(), "kind": IndexedField(), "place": GeoField(), "height": SortedField(default=0.0)}
+        self.model = type(self.name, (Model,), body)
+
+
+@pytest.fixture
+def atlas(driver: Driver, connection: Connection) -> Iterator[Atlas]:
+    """A model of a name of its own; what it has stored is deleted in the end."""
+    with using(connection):
+        made = Atlas(driver)
+        yield made
+        for row in made.model.query.all():
+            row.delete()
+
+
+@pytest.mark.needs("geo")
+def test_rows_are_found_by_their_place(atlas: Atlas) -> None:
+    places = {"Palermo": (38.115556, 13.361389), "Catania": (37.502669, 15.087269), "Nowhere": (None, None)}
+    for name, place in places.items():
+        atlas.run(atlas.model, "create", name=name, kind=name[0], place=place)
+    near = {"place": (37.5, 15.0), "place_radius_unit": "km"}
+    exactly(sorted(row.name for row in atlas.rows(place_radius=200, **near)), ["Catania", "Palermo"])
+    exactly([row.name for row in atlas.rows(place_radius=100, **near)], ["Catania"])
+    exactly([row.name for row in atlas.rows(place_radius=200, kind="P", **near)], ["Palermo"])
+    exactly(atlas.run(atlas.model.query, "count", place_radius=200, **near), 2)
+
+
+def test_ranges_without_an_end_reach_the_infinite(atlas: Atlas) -> None:
+    heights = {"a": float("-inf"), "b": -1e300, "c": 0.0, "d": 1e300, "e": float("inf")}
+    for name, height in heights.items():
+        atlas.run(atlas.model, "create", name=name, height=height)
+    for lookup, expected in {"gte": "cde", "gt": "de", "lte": "abc", "lt": "ab"}.items():
+        exactly("".join(sorted(row.name for row in atlas.rows(**{f"height__{lookup}": 0.0}))), expected)
+    exactly([row.name for row in atlas.rows(order_by="-height", height__gt=0.0)], ["e", "d"])
+    exactly([row.name for row in atlas.rows(order_by="height", limit=2, height__lt=0.0)], ["a", "b"])
+
+
 @pytest.mark.parametrize("at", range(len(LOOKUPS)))
 def test_each_lookup_finds_and_counts_its_rows(filled: Shelf, at: int) -> None:
     keywords, expected = LOOKUPS[at]
@@ -155,10 +206,15 @@ def test_an_index_entry_without_a_row_finds_nothing(filled: Shelf) -> None:
     filled.run(filled.model, "create", parent=f"{filled.name}:4", **values)
 
 
-@pytest.mark.parametrize("at", range(len(LOOKUPS)))
-def test_packed_and_plain_replies_are_alike(filled: Shelf, at: int) -> None:
-    if "cmsgpack" not in current().info.capabilities:
+@pytest.fixture
+def packing(connection: Connection) -> None:
+    """Nothing; asked for first, so that no row is made in vain."""
+    if "cmsgpack" not in connection.info.capabilities:
         raise not_applicable("its scripts cannot pack")
+
+
+@pytest.mark.parametrize("at", range(len(LOOKUPS)))
+def test_packed_and_plain_replies_are_alike(packing: None, filled: Shelf, at: int) -> None:
     meta = filled.model._meta
     here = replace(current().layout, packs=False)
     query = filled.model.query.filter(**LOOKUPS[at][0])

@@ -7,11 +7,22 @@ from typing import Any
 
 import pytest
 
-from popoto import Connection, KeyMutationError, ModelException, StaleObjectError, round_trips
+from popoto import (
+    Connection,
+    KeyField,
+    KeyMutationError,
+    ListField,
+    Model,
+    ModelException,
+    StaleObjectError,
+    round_trips,
+    using,
+)
 from popoto import connection as current
 from popoto.storage import ask, ask_all
 from popoto.storage.commands.hashes import hgetall
-from popoto.storage.commands.keys import exists
+from popoto.storage.commands.keys import exists, pttl
+from popoto.storage.commands.lists import lrange
 from popoto.storage.commands.sets import smembers
 from popoto.storage.commands.sorted_sets import zrange
 from popoto_conformance.cases import Driver, exactly
@@ -114,6 +125,54 @@ def test_a_deleted_row_leaves_nothing(shelf: Shelf) -> None:
     indexes = ("$Class", "$KeyF::name:a", "$IndexF::kind:x", "$UniquF::code:1", "$SortF::rank:x")
     keys = [shelf.key(made.pk), *(shelf.index(index) for index in indexes), shelf.index("$IndexF::items:/[1, /'a/'/]")]
     exactly(current().run(ask_all([exists(key) for key in keys])), [False] * len(keys))
+
+
+class Lease(Shelf):
+    """A model whose rows expire, with a list of few items."""
+
+    def __init__(self, driver: Driver) -> None:
+        super().__init__(driver)
+        meta = type("Meta", (), {"ttl": 600})
+        body = {"name": KeyField(), "tags": ListField(max_length=3), "Meta": meta}
+        self.model = type(self.name, (Model,), body)
+
+    def left(self, row: Any) -> int:
+        """The milliseconds that a row has left, -1 without an end."""
+        return current().run(ask(pttl(self.key(row.pk))))
+
+
+@pytest.fixture
+def lease(driver: Driver, connection: Connection) -> Iterator[Lease]:
+    """A model of a name of its own; what it has stored is deleted in the end."""
+    with using(connection):
+        made = Lease(driver)
+        yield made
+        for row in made.model.query.all():
+            row.delete()
+
+
+def test_a_row_expires_when_its_class_or_it_says_so(lease: Lease) -> None:
+    row = lease.run(lease.model, "create", name="a")
+    exactly(590_000 < lease.left(row) <= 600_000, True)
+    row._ttl = 6000
+    lease.run(row, "save")
+    exactly(5_990_000 < lease.left(row) <= 6_000_000, True)
+    row.name = "b"
+    lease.run(row, "save", migrate_key=True)
+    exactly(5_990_000 < lease.left(row) <= 6_000_000, True)
+    row._ttl = None
+    lease.run(row, "save")
+    exactly(lease.left(row), -1)
+    exactly(lease.left(lease.run(lease.model, "create", name="c", _ttl=None)), -1)
+
+
+def test_a_capped_list_keeps_its_newest_items(lease: Lease) -> None:
+    row = lease.run(lease.model, "create", name="a", tags=["x", "y"])
+    for tag in ("p", "q"):
+        lease.run(row.tags, "push", tag)
+    items = current().run(ask(lrange(lease.key(f"{row.pk}::tags"), 0, -1)))
+    exactly(items, [b"\xa1q", b"\xa1p", b"\xa1x"])
+    exactly(list(lease.run(lease.model, "load", row.pk).tags), ["q", "p", "x"])
 
 
 def test_saving_what_is_gone_is_refused(shelf: Shelf) -> None:
