@@ -154,7 +154,7 @@ def cases() -> list[tuple[str, Callable[[], Any]]]:
 
 def main() -> None:
     """Measure and print."""
-    url = sys.argv[1] if len(sys.argv) > 1 else "embedded::memory:"
+    url = sys.argv[1] if len(sys.argv) > 1 else "embedded::memory:?timeout=60"
     client = popoto.connect(url).native
     for count in [int(word) for word in sys.argv[2:]] or [1_000, 10_000, 100_000]:
         Memory.delete_all()

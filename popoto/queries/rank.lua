@@ -161,7 +161,11 @@ end
 
 -- The other ways take all numbers of all rows: before half as many were looked up, the walk goes on whatever comes.
 local function walk()
-  local patience = math.min(budget, size * #signals / 2)
+  local each = 2
+  for _, signal in ipairs(signals) do
+    each = each + signal.cost
+  end
+  local patience = math.min(budget, size * each / 2)
   while not settled() do
     if looked + tested >= patience and in_vain(size) then
       way = narrow and 'sources' or whole_order()
