@@ -21,7 +21,7 @@ _LITERAL_NONE: Final = "/None"
 # Past this exponent a Decimal is spelled with E, so that Decimal('1E+999999') stays a short key.
 _FIXED_EXPONENT: Final = 40
 
-_MARKED = re.compile(r"[/'?*^\[\]\-]")
+_MARKED: Final = str.maketrans({sign: f"/{sign}" for sign in "/'?*^[]-"})
 _TOUCHED = re.compile(r"[/'?*^\[\]\-:{]")
 _WRITTEN = re.compile(r"\{&#58;\}|/(.)", re.DOTALL)
 
@@ -35,7 +35,7 @@ def escape(text: str) -> str:
     """The text as a key part: `:` and glob characters are marked, ordinary text is unchanged."""
     if _TOUCHED.search(text) is None:
         return text
-    return _MARKED.sub(r"/\g<0>", text).replace(_COLON, _LITERAL_COLON).replace(":", _COLON)
+    return text.translate(_MARKED).replace(_COLON, _LITERAL_COLON).replace(":", _COLON)
 
 
 def unescape(part: str) -> str:
@@ -58,6 +58,8 @@ def part(value: object) -> str:
     """The escaped canonical text of a value; the text "None" differs from the value None."""
     if value is None:
         return _NONE
+    if type(value) is str and value != _NONE and _TOUCHED.search(value) is None:
+        return value
     spelled = text(value)
     return _LITERAL_NONE if spelled == _NONE else escape(spelled)
 
@@ -65,7 +67,7 @@ def part(value: object) -> str:
 def legacy_part(value: object) -> str:
     """The part that 1.x wrote for a value."""
     spelled = str.__str__(value) if isinstance(value, str) else str(value)
-    return _MARKED.sub(r"/\g<0>", spelled).replace(":", _COLON)
+    return spelled.translate(_MARKED).replace(":", _COLON)
 
 
 def spellings(value: object) -> tuple[str, ...]:

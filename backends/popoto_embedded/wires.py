@@ -93,7 +93,8 @@ class EmbeddedWire:
 
     def _at(self, path: Path) -> PoolWire:
         wire = self._wire
-        if wire is None or path != self._path:
+        # Paths are compared at length, and it is nearly always the same object.
+        if wire is None or (path is not self._path and path != self._path):
             words = _words(self._handle.url, path, Retry(NoBackoff(), 0))
             pool = redis.ConnectionPool(connection_class=redis.UnixDomainSocketConnection, **words)
             wire = self._wire = PoolWire(pool, FAMILY)

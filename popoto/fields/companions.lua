@@ -1,5 +1,6 @@
 -- Companions: state beside a row, moved when the row is renamed or changes its partition, dropped when the row is gone.
--- A prelude: it needs take(), text_of() and read_row() of entries.lua. The fragments of the model's companions follow it.
+-- A prelude: it needs arguments.lua, and text_of() and read_row() of entries.lua. The fragments of the model's companions
+-- follow it.
 --
 -- take_companions()   their number; of each kind, name, 1 for bare parts; number of stores, and of each kind (H, Z, S,
 --   K, L, R or F), before and after; number of partitions, and of each field and code; number of further fields, and the fields;
@@ -22,14 +23,6 @@
 -- place_of(one, row)                   the partition's parts, each behind a colon; nil where the row does not tell
 local companion_kinds = {}
 local companions = {}
-
-local function take_list()
-  local words = {}
-  for number = 1, tonumber(take()) do
-    words[number] = take()
-  end
-  return words
-end
 
 local function take_companions()
   for number = 1, tonumber(take()) do

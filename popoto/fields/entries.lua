@@ -1,21 +1,23 @@
 -- Index entries: which sets and sorted sets a stored row is a member of, told from the bytes of its fields.
--- A prelude: it reads ARGV in order through take(), and needs value_text() of values.lua.
+-- A prelude: it reads ARGV through arguments.lua, and needs value_text() of values.lua.
 --
 -- take_schema()      the indexes: their number; of each kind (S, U, Z or G), base key, field, code, the key of its list
 --                    of values or '', number of partitions, and of each partition field and code
 -- read_row(key, schema)     the fields that the indexes and schema.companions need, and those of schema.more, by name;
---                           false where one is missing
+--                           false where one is missing; the receipt as its texts by name, nil for none
 -- text_of(field, code, row) the escaped part of a field's value, and the one that 1.x used
 -- entry_keys(index, row)    the key of the row's entry, and the one that 1.x used; nil where it has none
 -- read_tokens(text), write_tokens(tokens)  the receipt: texts of values that bytes do not tell, kept in `$idx`
--- include: popoto.fields words.lua
+-- include: popoto.fields arguments.lua
 local RECEIPT = '$idx'
 local NIL = '\192'
+local NONE = {}
 
 local function take_schema()
   local schema = {}
   for number = 1, tonumber(take()) do
     local index = {kind = take(), base = take(), field = take(), code = take(), list = take(), partitions = {}}
+    index.list = index.list ~= '' and index.list or nil
     for part = 1, tonumber(take()) do
       index.partitions[part] = {field = take(), code = take()}
     end
@@ -33,7 +35,7 @@ local function read_tokens(text)
     place = colon + length + 1
     return string.sub(text, colon + 1, colon + length)
   end
-  while text and place <= #text do
+  while place <= #text do
     local name = piece()
     tokens[name] = piece()
   end
@@ -62,7 +64,7 @@ local function needed_fields(schema)
   end
   for _, index in ipairs(schema) do
     need(index.field)
-    for _, part in ipairs(index.partitions) do
+    for _, part in ipairs(index.partitions or NONE) do
       need(part.field)
     end
   end
@@ -97,7 +99,7 @@ local function read_row(key, schema)
   for number, name in ipairs(names) do
     row[name] = values[number]
   end
-  row[RECEIPT] = read_tokens(row[RECEIPT])
+  row[RECEIPT] = row[RECEIPT] and read_tokens(row[RECEIPT]) or nil
   return row
 end
 
@@ -129,13 +131,14 @@ local function entry_keys(index, row)
     if not text then
       return nil, nil
     end
-    return index.base .. ':' .. text, index.base .. ':' .. legacy
+    local key = index.base .. ':' .. text
+    return key, legacy == text and key or index.base .. ':' .. legacy
   end
   if raw == NIL then
     return nil, nil
   end
   local key, former = index.base, index.base
-  for _, part in ipairs(index.partitions) do
+  for _, part in ipairs(index.partitions or NONE) do
     local text, legacy = text_of(part.field, part.code, row)
     if not text then
       return nil, nil

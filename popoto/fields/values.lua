@@ -5,15 +5,12 @@
 --   kind: i int, f float, D Decimal, s str, b bool, d date, t datetime, T time, r a related key (not escaped),
 --   x any other type
 -- value_number(raw)      the double nearest to an int or float; nil for anything else
--- text_part(text)        the key part of a text
+-- text_part(text)        the key part of a text, and the one that 1.x used
 -- part_text(part)        the text of a key part
 -- plain_text(kind, raw)  the text of a value's canonical part; nil as value_text()
 local value_text, value_number, text_part, part_text, plain_text
 do
-  local byte, find, format, gsub = string.byte, string.find, string.format, string.gsub
-  local match, rep, sub, upper = string.match, string.rep, string.sub, string.upper
-
-  local function marked(text) return (gsub(text, "[/'?*^%[%]%-]", "/%0")) end
+  local byte, find, gsub, sub = string.byte, string.find, string.gsub, string.sub
 
   local function parts(text)
     if not text then return nil, nil end
@@ -21,7 +18,7 @@ do
       if text == "None" then return "/None", "None" end
       return text, text
     end
-    text = marked(text)
+    text = gsub(text, "[/'?*^%[%]%-]", "/%0")
     local legacy = gsub(text, ":", "{&#58;}")
     if not find(text, "{&#58;}", 1, true) then return legacy, legacy end
     return gsub(gsub(text, "{&#58;}", "{/&#58;}"), ":", "{&#58;}"), legacy
@@ -29,7 +26,6 @@ do
 
   -- Strings. At most four bytes form a character; no surrogates, as in Python.
   local function is_utf8(text)
-    if not find(text, "[\128-\255]") then return true end
     for _, character in ipairs({
       "[\194-\223][\128-\191]", "\224[\160-\191][\128-\191]", "\237[\128-\159][\128-\191]",
       "[\225-\236\238\239][\128-\191][\128-\191]", "\240[\144-\191][\128-\191][\128-\191]",
@@ -66,57 +62,45 @@ do
 
   local function whole_str(raw)
     local text, after = str_at(raw, 1)
-    if text and after == #raw + 1 and is_utf8(text) then return text end
-    return nil
-  end
-
-  -- The text of a tagged map of 1.x, its two keys in either order.
-  local function tagged(raw, tag)
-    if byte(raw, 1) ~= 0x82 then return nil end
-    local first, at = str_at(raw, 2)
-    local text, second
-    if first == tag and byte(raw, at) == 0xc3 then
-      second, at = str_at(raw, at + 1)
-      if second == "as_encodable" then text, at = str_at(raw, at) end
-    elseif first == "as_encodable" then
-      text, at = str_at(raw, at)
-      if text then second, at = str_at(raw, at) end
-      if second ~= tag or byte(raw, at) ~= 0xc3 then return nil end
-      at = at + 1
-    end
-    return text and at == #raw + 1 and text or nil
-  end
-
-  -- The payload of an extension type: fixed lengths of 1 to 16, or a length in 1 or 2 bytes.
-  local function extension(raw, code)
-    local b, length, at = byte(raw, 1), nil, 2
-    if b >= 0xd4 and b <= 0xd8 then
-      length = 2 ^ (b - 0xd4)
-    elseif b == 0xc7 or b == 0xc8 then
-      length, at = unsigned(raw, 2, b - 0xc6), b - 0xc4
-    end
-    if length and byte(raw, at) == code and #raw == at + length then return sub(raw, at + 1) end
-    return nil
-  end
-
-  local READ = {}
-
-  function READ.s(raw) return parts(whole_str(raw)) end
-
-  function READ.r(raw)
-    local text = whole_str(raw)
-    return text, text
-  end
-
-  function READ.b(raw)
-    local text = raw == "\195" and "True" or raw == "\194" and "False" or nil
-    return text, text
+    return text and after == #raw + 1 and (not find(text, "[\128-\255]") or is_utf8(text)) and text or nil
   end
 
   -- What follows is defined when it is first wanted: most scripts never do, and a definition costs at every call.
-  local integer, floating
+  local READ, integer, floating, tagged, extension = {}, nil, nil, nil, nil
+
+  local function wrappings()
+    -- The text of a tagged map of 1.x, its two keys in either order.
+    tagged = function(raw, tag)
+      if byte(raw, 1) ~= 0x82 then return nil end
+      local first, at = str_at(raw, 2)
+      local text, second
+      if first == tag and byte(raw, at) == 0xc3 then
+        second, at = str_at(raw, at + 1)
+        if second == "as_encodable" then text, at = str_at(raw, at) end
+      elseif first == "as_encodable" then
+        text, at = str_at(raw, at)
+        if text then second, at = str_at(raw, at) end
+        if second ~= tag or byte(raw, at) ~= 0xc3 then return nil end
+        at = at + 1
+      end
+      return text and at == #raw + 1 and text or nil
+    end
+
+    -- The payload of an extension type: fixed lengths of 1 to 16, or a length in 1 or 2 bytes.
+    extension = function(raw, code)
+      local b, length, at = byte(raw, 1), nil, 2
+      if b >= 0xd4 and b <= 0xd8 then
+        length = 2 ^ (b - 0xd4)
+      elseif b == 0xc7 or b == 0xc8 then
+        length, at = unsigned(raw, 2, b - 0xc6), b - 0xc4
+      end
+      if length and byte(raw, at) == code and #raw == at + length then return sub(raw, at + 1) end
+      return nil
+    end
+  end
 
   local function numbers()
+    local format = string.format
     -- The digits of a 64-bit integer of 8 bytes: a double would round it.
     local function wide_digits(negative, ...)
       local limbs = { 0, 0, 0 } -- base 10^7: limb * 256 stays far below 2^53
@@ -169,6 +153,14 @@ do
       end
       return b1 >= 128 and -number or number
     end
+  end
+
+  local function number_texts()
+    local format, match, rep = string.format, string.match, string.rep
+    if not tagged then wrappings() end
+    if not integer then numbers() end
+
+    local function marked(text) return (gsub(text, "[/'?*^%[%]%-]", "/%0")) end
 
     -- The fewest digits that read back as a positive number, and its point: number = 0.digits * 10^point.
     local function shortest(number)
@@ -211,7 +203,7 @@ do
       local sign, whole, fraction, rest = match(text, "^([+-]?)(%d*)%.?(%d*)(.*)$")
       if sign == "+" then sign = "" end
       if whole == "" and fraction == "" then
-        local word = upper(rest)
+        local word = string.upper(rest)
         local signal, payload = match(word, "^(S?)NAN0*(%d*)$")
         if find(text, ".", 1, true) or not (signal or word == "INF" or word == "INFINITY") then return nil end
         word = sign .. (signal and gsub(signal, "S", "s") .. "NaN" .. payload or "Infinity")
@@ -264,6 +256,8 @@ do
   end
 
   local function moments()
+    local match, rep = string.match, string.rep
+    if not tagged then wrappings() end
     local MONTH_DAYS = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 }
 
     -- 1.x wrote the year 999 unpadded: the year is what precedes the last four digits.
@@ -348,7 +342,7 @@ do
     return (integer(raw)) or floating(raw)
   end
 
-  text_part = function(text) return (parts(text)) end
+  text_part = parts
 
   -- Marks come in pairs with what they mark, so a colon that is made here is marked by none.
   part_text = function(part)
@@ -358,14 +352,23 @@ do
 
   value_text = function(kind, raw)
     if not raw or raw == "" then return nil, nil end
-    if kind == "i" or kind == "f" or kind == "D" then
-      if not integer then numbers() end
-    elseif kind == "d" or kind == "t" or kind == "T" then
-      if not READ.d then moments() end
+    if raw == "\192" and kind ~= "x" then return "None", "None" end
+    if kind == "s" then return parts(whole_str(raw)) end
+    if kind == "r" then
+      local text = whole_str(raw)
+      return text, text
+    end
+    if kind == "b" then
+      local text = raw == "\195" and "True" or raw == "\194" and "False" or nil
+      return text, text
+    end
+    if (kind == "i" or kind == "f" or kind == "D") and not READ.i then
+      number_texts()
+    elseif (kind == "d" or kind == "t" or kind == "T") and not READ.d then
+      moments()
     end
     local read = READ[kind]
     if not read then return nil, nil end
-    if raw == "\192" then return "None", "None" end
     return read(raw)
   end
 

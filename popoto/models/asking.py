@@ -10,7 +10,7 @@ from popoto.exceptions import QueryException
 from popoto.fields.expressions import Q
 from popoto.models import creating
 from popoto.models.arrangement import arranged
-from popoto.models.reading import brought, by_keys, class_size, key_text
+from popoto.models.reading import brought, by_keys, class_size, key_text, row_at
 from popoto.queries import explain, parse, related, run
 from popoto.queries.explain import Explanation
 from popoto.queries.fetch import Wide
@@ -175,6 +175,10 @@ class Asking(Generic[M]):
     async def _by_key_values(self, values: dict[str, Any]) -> M | None:
         """The row with just these key values: what `get` is asked for most."""
         meta = self._model._meta
+        if meta.settled_keys and (key := meta.settled_key(values)) is not None:
+            row = await row_at(self._model, key)
+            settled = row is None or all(getattr(row, name) == values[name] for name in meta.key_order)
+            return row if settled else None
         leaves = parse.leaves(meta, values)
         equal = {name: value for leaf in leaves for name, value in equalities(leaf).items()}
         for row in await by_keys(self._model, meta.row_keys(equal), skip_none=True):

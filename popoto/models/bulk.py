@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
-from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
-from popoto.exceptions import BackendError, EmbeddingError, ModelException
-from popoto.models.change import check_all, checked, encoded
+from popoto.exceptions import BackendError, EmbeddingError, KeyMutationError, ModelException, ReplyError
+from popoto.models import hooks
+from popoto.models.change import Change, checked, prepared
+from popoto.models.extras import Extra
 from popoto.models.options import Keyspace, Options
 from popoto.models.reading import by_keys
-from popoto.models.writing import delete, delete_call, save
-from popoto.storage import Op, ask, layout, together
+from popoto.models.writing import delete, delete_call, made_ready, refusal, save_call, settle, told
+from popoto.storage import Layout, Op, ask, ask_all, layout, together
 from popoto.storage.commands.sets import sscan
 
 if TYPE_CHECKING:
     from popoto.models.model import Model
 
 M = TypeVar("M", bound="Model")
+_Waiting: TypeAlias = "tuple[int, Model, Change, list[Extra]]"
+"""The place in the batch, the instance, what saving it makes and the commands that join it."""
 # A tuple may hold a list.
 MUTABLE: Final = (list, dict, set, tuple)
 
@@ -39,25 +42,25 @@ def taken(model: type[Model], given: Iterable[Any], batch_size: int) -> list[Any
 
 async def create(model: type[M], instances: list[M], batch_size: int) -> list[M]:
     """Save new instances."""
-    meta = model._meta
-    for instance in instances:
-        for one in meta.renewing:
-            instance.__dict__[one.name] = one.format_value_pre_save(getattr(instance, one.name))
-    _check(model, instances)
-    twice = [key for key, times in Counter(instance.pk for instance in instances).items() if times > 1]
+    changes = _changes(instances)
+    keys = Counter(change.key for change in changes if isinstance(change, Change))
+    twice = [key for key, times in keys.items() if times > 1]
     if twice:
         raise ModelException(f"{model.__name__} {twice[0]!r} is in the batch twice: nothing was written")
-    await _in_batches(model, "bulk_create", instances, batch_size, partial(save, is_checked=True))
+    await _save(model, "bulk_create", instances, changes, batch_size)
     return instances
 
 
-def _check(model: type[M], instances: Iterable[M]) -> None:
-    """Find what may not be stored before anything is written."""
-    meta = model._meta
-    for instance in instances:
-        check_all(instance, meta.field_names)
-        for name in meta.fields.keys() & instance.__dict__.keys():
-            encoded(model, meta.fields[name], instance.__dict__[name])
+def _changes(instances: Iterable[Model]) -> list[Change | Exception]:
+    """What saving each makes; what may not be stored is found before anything is written."""
+    found: list[Change | Exception] = []
+    for one in instances:
+        try:
+            found.append(prepared(one, names=None, skip_auto_now=False, migrate_key=False))
+        except KeyMutationError as error:
+            # The others are not kept from being saved.
+            found.append(error)
+    return found
 
 
 async def update(model: type[M], instances: list[M], updates: dict[str, Any], batch_size: int) -> int:
@@ -77,14 +80,17 @@ async def update(model: type[M], instances: list[M], updates: dict[str, Any], ba
         # Each its own list or dictionary.
         owned = {name: deepcopy(value) for name, value in values.items() if isinstance(value, MUTABLE)}
         instance.__dict__.update(values | owned)
-    _check(model, instances)
-    await _in_batches(model, "bulk_update", instances, batch_size, partial(save, is_checked=True))
+    await _save(model, "bulk_update", instances, _changes(instances), batch_size)
     return len(instances)
 
 
 async def remove(model: type[M], instances: list[M], batch_size: int) -> int:
     """Delete instances; the count is of those that were stored."""
-    return sum(await _in_batches(model, "bulk_delete", instances, batch_size, delete))
+
+    async def work(batch: slice) -> list[Any]:
+        return await together([delete(instance) for instance in instances[batch]], errors="return")
+
+    return sum(await _in_batches(model, "bulk_delete", work, len(instances), batch_size))
 
 
 async def remove_all(model: type[Model], batch_size: int) -> int:
@@ -105,16 +111,69 @@ async def _drop(key: bytes, keyspace: Keyspace) -> bool:
     return bool(await ask(delete_call(key, keyspace)))
 
 
+async def _save(
+    model: type[M], verb: str, instances: Sequence[M], changes: Sequence[Change | Exception], batch_size: int
+) -> None:
+    async def work(batch: slice) -> list[Any]:
+        return await _written(instances[batch], changes[batch])
+
+    await _in_batches(model, verb, work, len(instances), batch_size)
+
+
+async def _written(instances: Sequence[Model], changes: Sequence[Change | Exception]) -> list[Any]:
+    """Save many as `save` does one, in one round trip: what came of each, an exception where it was not saved."""
+    here = await layout()
+    outcomes: list[Any] = list(changes)
+    waiting = list(_admitted(instances, outcomes, here))
+    if any(one._meta.preparing for one in instances):
+        slow = [made_ready(type(one), one, change) for _, one, change, _ in waiting]
+        for (place, *_), failure in zip(waiting, await together(slow, errors="return"), strict=True):
+            outcomes[place] = failure or outcomes[place]
+        waiting = [item for item in waiting if not isinstance(outcomes[item[0]], Exception)]
+    calls = []
+    for _, one, change, extras in waiting:
+        keyspace = one._meta.keyspace(here)
+        told(one, change, keyspace)
+        calls.append(save_call(change, keyspace, extras))
+    for (place, one, change, _), reply in zip(waiting, await ask_all(calls, errors="return"), strict=True):
+        if isinstance(reply, ReplyError):
+            outcomes[place] = refusal(reply, one, change)
+        else:
+            outcomes[place] = reply
+            settle(one, change)
+    return outcomes
+
+
+def _admitted(instances: Sequence[Model], outcomes: list[Any], here: Layout) -> Iterator[_Waiting]:
+    """The changes that can be made; of the others the outcome is noted."""
+    for place, (one, change) in enumerate(zip(instances, outcomes, strict=True)):
+        if isinstance(change, Exception):
+            continue
+        if not one._admitted():
+            outcomes[place] = False
+            continue
+        try:
+            extras = hooks.saving(one, change, one._meta.keyspace(here).prefix, ignore_errors=False)
+        except ModelException as error:
+            outcomes[place] = error
+        else:
+            yield place, one, change, extras
+
+
 async def _in_batches(
-    model: type[M], verb: str, instances: Sequence[M], batch_size: int, plan: Callable[[M], Op[Any]]
+    model: type[Model], verb: str, work: Callable[[slice], Op[list[Any]]], total: int, batch_size: int
 ) -> list[Any]:
+    """What came of the work on each item, a batch after the other.
+
+    Raises:
+        Exception: after the first batch in which one failed.
+    """
     results: list[Any] = []
-    for start in range(0, len(instances), batch_size):
-        batch = instances[start : start + batch_size]
-        some = await together([plan(instance) for instance in batch], errors="return")
+    for start in range(0, total, batch_size):
+        some = await work(slice(start, start + batch_size))
         failures = {start + place: error for place, error in enumerate(some) if isinstance(error, Exception)}
         if failures:
-            raise _failed(model._meta, verb, failures, start + len(batch), len(instances))
+            raise _failed(model._meta, verb, failures, start + len(some), total)
         results += some
     return results
 

@@ -56,7 +56,8 @@ class Change:
     prepared: dict[str, Any] = field(default_factory=dict)
 
 
-_QUESTIONED: Final = (object, None)
+# Of a field about which more must be asked than the type and length of its value.
+QUESTIONED: Final = (object, None)
 
 
 def shown(value: Any) -> str:
@@ -98,7 +99,11 @@ def encoded(model: type[Model], one: Field[Any], value: Any) -> bytes:
     try:
         return one.encode(value)
     except ValueError as error:
-        raise ModelException(f"{model.__name__}.{one.name} = {shown(value)}: {error}") from error
+        raise _unwritable(model, one, value, error) from error
+
+
+def _unwritable(model: type[Model], one: Field[Any], value: Any, error: ValueError) -> ModelException:
+    return ModelException(f"{model.__name__}.{one.name} = {shown(value)}: {error}")
 
 
 def check_all(instance: Model, names: Iterable[str], *, null_check: bool = True) -> None:
@@ -112,7 +117,7 @@ def check_all(instance: Model, names: Iterable[str], *, null_check: bool = True)
     for name in names:
         if name in values:
             value = values[name]
-            kind, most = unquestioned.get(name, _QUESTIONED)
+            kind, most = unquestioned.get(name, QUESTIONED)
             if type(value) is not kind or (most is not None and len(value) > most):
                 values[name] = checked(model, fields[name], value, null_check=null_check)
 
@@ -124,9 +129,9 @@ def prepared(
     skip_auto_now: bool,
     migrate_key: bool,
     mode: Mode | None = None,
-    is_checked: bool = False,
+    is_fresh: bool = False,
 ) -> Change:
-    """The change that saving an instance makes; of values that are checked already only the renewed are looked at.
+    """The change that saving an instance makes; of one that was just made only what was not asked then is looked at.
 
     Raises:
         ModelException: when a value may not be stored.
@@ -139,14 +144,15 @@ def prepared(
         if one.name in chosen or instance._redis_key is None:
             before = getattr(instance, one.name)
             instance.__dict__[one.name] = one.format_value_pre_save(before, skip_auto_now=skip_auto_now)
-    check_all(instance, [one.name for one in meta.renewing] if is_checked else chosen)
+    check_all(instance, [*meta.demanding, *[one.name for one in meta.renewing]] if is_fresh else chosen)
     stored = instance._redis_key
     if stored is None:
         if names is not None:
             check_all(instance, meta.field_names)
-        change = Change(mode or "replace", _key(instance), values=_encoded(instance, meta.field_names))
+        given = _key_values(instance)
+        change = Change(mode or "replace", meta.row_key(given), values=_encoded(instance, meta.field_names))
         if change.mode == "replace":
-            change.older = _older(instance)
+            change.older = meta.older_keys(given)
     else:
         change = _update(instance, stored, chosen, migrate_key=migrate_key)
     change.apart = {name: change.values.pop(name) for name in meta.apart_field_names if name in change.values}
@@ -181,17 +187,14 @@ def _update(instance: Model, stored: str, chosen: list[str], *, migrate_key: boo
             f"key {stored!r}: call save(migrate_key=True) to rename the row, or create a new one"
         )
     check_all(instance, moved)
-    change = Change("update", _key(instance), stored, values=_differing(instance, [*chosen, *moved]))
-    change.older = [key for key in _older(instance) if key != stored]
+    given = _key_values(instance)
+    change = Change("update", meta.row_key(given), stored, values=_differing(instance, [*chosen, *moved]))
+    change.older = [key for key in meta.older_keys(given) if key != stored]
     return change
 
 
-def _key(instance: Model) -> str:
-    return instance._meta.row_key({name: getattr(instance, name) for name in instance._meta.key_order})
-
-
-def _older(instance: Model) -> list[str]:
-    return instance._meta.older_keys({name: getattr(instance, name) for name in instance._meta.key_order})
+def _key_values(instance: Model) -> dict[str, Any]:
+    return {name: getattr(instance, name) for name in instance._meta.key_order}
 
 
 def _differs(instance: Model, name: str) -> bool:
@@ -207,13 +210,18 @@ def _differs(instance: Model, name: str) -> bool:
 
 
 def _encoded(instance: Model, names: Iterable[str]) -> dict[str, bytes]:
-    model, fields = type(instance), instance._meta.fields
-    return {
-        name: encoded(model, fields[name], instance.__dict__[name])
-        if name in instance.__dict__
-        else instance._raw.get(name) or encoded(model, fields[name], getattr(instance, name))
-        for name in names
-    }
+    model, fields, values, known = type(instance), instance._meta.fields, instance.__dict__, instance._raw
+    found: dict[str, bytes] = {}
+    name = ""
+    try:
+        for name in names:
+            if name in values:
+                found[name] = fields[name].encode(values[name])
+            else:
+                found[name] = known.get(name) or encoded(model, fields[name], getattr(instance, name))
+    except ValueError as error:
+        raise _unwritable(model, fields[name], values.get(name), error) from error
+    return found
 
 
 def _differing(instance: Model, names: Iterable[str]) -> dict[str, bytes]:

@@ -67,7 +67,7 @@ local function delete_row(first_key, last_key)
     companions_dropped(row_key, row)
     redis.call('DEL', row_key)
   elseif is_ledgered(ledger, receipts) then
-    release(receipts, class_set, row_key)
+    release(receipts, row_key)
   end
   if is_ledgered(ledger, receipts) then
     forget(ledger, receipts, row_key)

@@ -8,7 +8,8 @@
 -- digest_of(texts)              the digest that 1.x used
 -- measured_digest(texts)        the one with lengths, marked by a plus sign
 -- composite_places(index, row)  both digests, where the row's key may be; none where it has no entry
--- same_texts(one, other)        whether two rows have the same values
+-- composite_moves(indexes, before, after, source, row_key, former_key)  the commands that put a row's key where its values
+--                               have it; nil and the fields when a living row has the same and they must be unique
 local composite_texts, digest_of, measured_digest
 local function is_composite(index)
   return index.kind == 'C' or index.kind == 'c'
@@ -158,4 +159,44 @@ local function same_texts(one, other)
     end
   end
   return one and other and true
+end
+
+-- Where an index keeps the row: nil when a living row has the same values and they must be unique.
+local function composite_place(index, texts, source, row_key)
+  local chosen
+  for _, digest in ipairs({digest_of(texts), measured_digest(texts)}) do
+    local holder = redis.call('HGET', index.base, digest)
+    local living = holder and holder ~= source and holder ~= row_key
+      and composite_texts(index, read_row(holder, {index}))
+    if index.kind == 'C' and same_texts(living, texts) then
+      return nil
+    end
+    if not chosen and (not living or index.kind == 'c') then
+      chosen = digest
+    end
+  end
+  return chosen
+end
+
+local function composite_moves(indexes, before, after, source, row_key, former_key)
+  local moves = {}
+  for _, index in ipairs(indexes) do
+    if is_composite(index) then
+      local texts = composite_texts(index, after)
+      if former_key or not same_texts(composite_texts(index, before), texts) then
+        for _, digest in ipairs(composite_places(index, before)) do
+          if redis.call('HGET', index.base, digest) == source then
+            moves[#moves + 1] = {'HDEL', index.base, digest}
+          end
+        end
+      end
+      local digest = texts and composite_place(index, texts, source, row_key)
+      if digest then
+        moves[#moves + 1] = {'HSET', index.base, digest, row_key}
+      elseif texts then
+        return nil, index.field
+      end
+    end
+  end
+  return moves
 end

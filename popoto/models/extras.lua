@@ -1,5 +1,5 @@
 -- Extra commands of a model's own, which run in the step that saves or deletes its row.
--- A prelude: it reads ARGV in order through take() of entries.lua.
+-- A prelude: it reads ARGV in order through take() of words.lua.
 --
 -- take_extras()   the last block of ARGV, which may be missing: their number; of each the place of the word that is to
 --                 say what happened and of the word that is to be the sum (0 for none), its number of words, and the words

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from popoto.storage import Command
@@ -24,12 +24,10 @@ class Extra:
     sum_at: int = 0
 
 
-def words(extras: Iterable[Extra]) -> list[bytes | str | int]:
-    """Extra commands as `extras.lua` reads them; nothing for none."""
-    listed = list(extras)
-    if not listed:
-        return []
-    found: list[bytes | str | int] = [len(listed)]
-    for extra in listed:
-        found += (extra.op_at, extra.sum_at, len(extra.command.argv), *extra.command.argv)
+def words(extras: Sequence[Extra]) -> list[bytes]:
+    """Extra commands as `extras.lua` reads them."""
+    found = [b"%d" % len(extras)]
+    for extra in extras:
+        argv = extra.command.argv
+        found += (b"%d" % extra.op_at, b"%d" % extra.sum_at, b"%d" % len(argv), *argv)
     return found

@@ -11,7 +11,7 @@ from popoto.fields import Field
 from popoto.fields.companions import Action, Companion
 from popoto.fields.signals import Signal
 from popoto.models import acting, change, hooks, incrementing, writing
-from popoto.models.change import checked
+from popoto.models.change import QUESTIONED, checked
 from popoto.models.decaying import Decaying
 from popoto.models.dictionaries import AsDictionary
 from popoto.models.extras import Extra
@@ -56,12 +56,10 @@ class Model(Many, Upkeep, Decaying, AsDictionary, metaclass=ModelBase):
 
     def __init__(self, **kwargs: Any) -> None:
         model = type(self)
-        meta = model._meta
+        meta, state = model._meta, self.__dict__
         if meta.abstract:
             raise ModelException(f"{meta.model_name} is abstract: create instances of its subclasses")
-        state = self.__dict__
-        state["_redis_key"] = None
-        state["_raw"] = {}
+        state["_redis_key"], state["_raw"] = None, {}
         left = len(kwargs)
         for field in meta.field_list:
             name = field.name
@@ -72,7 +70,10 @@ class Model(Many, Upkeep, Decaying, AsDictionary, metaclass=ModelBase):
                     value = field.initial()
             else:
                 value = field.initial()
-            state[name] = field.nothing if value is None else checked(model, field, value, null_check=False)
+            kind, most = meta.unquestioned.get(name, QUESTIONED)
+            if type(value) is not kind or (most is not None and len(value) > most):
+                value = field.nothing if value is None else checked(model, field, value, null_check=False)
+            state[name] = value
         if left:
             self._take_expiry(kwargs)
 
@@ -242,7 +243,7 @@ class Model(Many, Upkeep, Decaying, AsDictionary, metaclass=ModelBase):
             ModelException: when a value may not be stored, or a unique one is taken. Nothing was written.
         """
         instance = cls(**kwargs)
-        waiting = cls._run(writing.save(instance), pipeline)
+        waiting = cls._run(writing.save(instance, is_fresh=cls.__init__ is Model.__init__), pipeline)
         return instance if pipeline is None else waiting
 
     @overload
@@ -255,7 +256,7 @@ class Model(Many, Upkeep, Decaying, AsDictionary, metaclass=ModelBase):
     async def async_create(cls, pipeline: Any = None, **kwargs: Any) -> Any:
         """`create` for asyncio."""
         instance = cls(**kwargs)
-        waiting = await cls._arun(writing.save(instance), pipeline)
+        waiting = await cls._arun(writing.save(instance, is_fresh=cls.__init__ is Model.__init__), pipeline)
         return instance if pipeline is None else waiting
 
     def save(

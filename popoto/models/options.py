@@ -83,14 +83,6 @@ class Options:
         # What lies elsewhere first: others may look whether it has changed.
         preparing = (field for field in self.field_list if field.prepares)
         self.preparing = tuple(sorted(preparing, key=lambda field: not field.elsewhere))
-        # Fields whose values of just this type may all be stored, up to a length.
-        self.unquestioned = {
-            name: (field.settled_type, field.max_length if field.settled_type is str else None)
-            for name, field in self.fields.items()
-            if field.settled_type in (str, int, bool)
-            and type(field).complaint is Field.complaint
-            and not field.validates
-        }
         self.hooked = tuple(field for field in self.field_list if field.hooked)
         self.model: Any = None
         self.key_field_names = {name for name, field in self.fields.items() if field.key}
@@ -132,8 +124,29 @@ class Options:
         # Every index that rows have entries in.
         self.row_indexes = self._row_indexes()
         self._keep_beside(companions, signals, observed)
+        self._find_plain()
 
     # -- definition
+
+    def _find_plain(self) -> None:
+        """Note what can be done at a glance, as no field has a say of its own in it."""
+        # Fields whose values of just this type may all be stored, up to a length.
+        self.unquestioned = {
+            name: (field.settled_type, field.max_length if field.settled_type is str else None)
+            for name, field in self.fields.items()
+            if (field.settled_type in (str, int, bool) or (field.settled_type is float and not field.indexed))
+            and type(field).complaint is Field.complaint
+            and not field.validates
+        }
+        # Fields of which a stored row asks more than a new instance does.
+        self.demanding = tuple(field.name for field in self.field_list if not field.null or field.validates)
+        # Whether a row's key may be told from its key values at a glance: no field has a say of its own in it.
+        searched = any(field.searches for field in self.field_list)
+        self.settled_keys = not searched and all(_is_settled(self.fields[name]) for name in self.key_order)
+        # Fields on which nothing else of the row depends.
+        indexed = {name for index in self.row_indexes for name in (*index.field.split(":"), *index.partitions)}
+        bound = bool(self.companions or self.version_field)
+        self.lone_field_names = frozenset() if bound else self.fields.keys() - indexed
 
     def _keep_beside(self, companions: Iterable[Companion], signals: Mapping[str, Signal], observed: bool) -> None:
         """Note what fields and mixins keep beside the rows, and what they offer to rankings."""
@@ -142,7 +155,9 @@ class Options:
             (one.fragment for one in self.companions),
             composites=bool(self.indexes),
             lists=bool(self.listed),
-            schema=schema_text(self.db_class_set_key, self.schema_words("", self.row_indexes)),
+            schema=schema_text(
+                self.db_class_set_key, self.schema_words("", self.row_indexes), alone=not self.companions
+            ),
         )
         self.signals: dict[str, Signal] = dict(signals)
         for field in self.field_list:
@@ -260,7 +275,17 @@ class Options:
 
     def row_key(self, values: Mapping[str, Any]) -> str:
         """The key of the row with these key values, apart from a store's own prefix."""
-        return ":".join((self.model_name, *(part(values[name]) for name in self.key_order)))
+        return ":".join([self.model_name, *[part(values[name]) for name in self.key_order]])
+
+    def settled_key(self, values: Mapping[str, Any]) -> str | None:
+        """The one key of the row with these key values; None where one needs to be converted or has two spellings."""
+        parts = [self.model_name]
+        for name in self.key_order:
+            value = values[name]
+            if type(value) is not self.fields[name].settled_type or is_respelled(value):
+                return None
+            parts.append(part(value))
+        return ":".join(parts)
 
     def row_keys(self, values: Mapping[str, Any]) -> list[str]:
         """That key, then the spellings that 1.x used for the same values."""
@@ -323,6 +348,13 @@ class Options:
             told = said.get(one.name)
             words += ("-",) if told is None else (len(told), *told)
         return words
+
+
+def _is_settled(field: Field[Any]) -> bool:
+    """Whether a value of the field's type is what its rows are compared with and their keys are made of."""
+    kind = type(field)
+    usual = (Field.operand, Field.compared, Field.make_lookups)
+    return field.settled_type in (str, int) and (kind.operand, kind.compared, kind.make_lookups) == usual
 
 
 def _listed(model_name: str, indexes: Any) -> tuple[Any, ...]:

@@ -106,6 +106,15 @@ def _held(reply: Any) -> Any:
     return reply
 
 
+async def row_at(model: type[M], key: str) -> M | None:
+    """The row under a key of the model's own, None when there is none."""
+    meta = model._meta
+    prefix = meta.keyspace(await layout()).prefix
+    replies = await ask_all(row_steps(meta, key_bytes(prefix + key)), errors="return")
+    values = row_values(meta, iter(replies))
+    return model._from_row(key, meta.field_names, values) if any(value is not None for value in values) else None
+
+
 async def by_keys(model: type[M], keys: Iterable[str | bytes], skip_none: bool) -> list[M | None]:
     """The rows with these keys, in their order, None for one that is missing or belongs to another model."""
     meta = model._meta

@@ -11,4 +11,5 @@
 -- include: popoto.models ledger.lua
 local now, most = take(), take()
 take_companions()
+keep_ledger()
 return reap(KEYS[2], KEYS[3], KEYS[1], now, most)

@@ -1,5 +1,5 @@
 -- Rows that one call changes, each atomic in itself: what refuses one leaves the others alone.
--- A prelude: it reads ARGV in order through take() of entries.lua: the number of rows; of each its number of KEYS and what
+-- A prelude: it reads ARGV in order through take() of words.lua: the number of rows; of each its number of KEYS and what
 -- the script reads of it.
 --
 -- each_row(change)   calls change(first, last) for each row, with the places of its KEYS. Returns what that does where the

@@ -7,9 +7,9 @@
 --   every index entry is written anew);
 --   expiry (default, keep, persist, px or at), its number of milliseconds, and the mark to keep with the row: a row whose
 --   time to live is its own and not its model's says so in `$ttl`, so that a later save renews the right one;
---   number of key fields to know an older spelling by, and their names;
---   number of fields, and of each name and bytes;
---   number of scores, and of each field and score; number of tokens, and of each field and text;
+--   number of fields, and of each name and bytes; number of scores, and of each field and score;
+--   0 when that is all, as of most rows, else 1 and
+--   number of key fields to know an older spelling by, and their names; number of tokens, and of each field and text;
 --   number of expectations, and of each field and the bytes it must hold ('' for none);
 --   number of increments, and of each field, code and what to add;
 --   the companions as companions.lua reads them; the block of extras.lua.
@@ -26,67 +26,85 @@
 -- include: popoto.models ledger.lua
 -- include: popoto.models spelling.lua
 -- include: popoto.models rows.lua
+-- include: popoto.models writes.lua
 local class_set, ledger, receipts = KEYS[2], KEYS[3], KEYS[4]
 -- pieces: schema
 -- A row with a time to live takes this many expired ones with it, so that indexes never grow by them.
 local REAPED = 8
 local EXPIRY_MARK = '$ttl'
-schema.more = {EXPIRY_MARK}
 
-local function write_hash(key, words)
-  local created = 0
-  -- 2 000: unpack() overflows near 8 000.
-  for first = 1, #words, 2000 do
-    created = created + redis.call('HSET', key, unpack(words, first, math.min(first + 1999, #words)))
+local function touches(index, changed)
+  if changed[index.field] then
+    return true
   end
-  return created
+  for _, part in ipairs(index.partitions or NONE) do
+    if changed[part.field] then
+      return true
+    end
+  end
+  return false
+end
+
+-- The members of a unique value's set that do not hold the value any more; nil when one does.
+local function leftovers(key, index, wanted, source, row_key)
+  local found = {}
+  if redis.call('SCARD', key) > 64 then
+    return nil
+  end
+  for _, holder in ipairs(redis.call('SMEMBERS', key)) do
+    if holder ~= source and holder ~= row_key then
+      if entry_keys(index, read_row(holder, {index})) == wanted then
+        return nil
+      end
+      found[#found + 1] = holder
+    end
+  end
+  return found
+end
+
+local function keep_beside(key, name, text, known)
+  if text == '' and known ~= '' then
+    redis.call('HDEL', key, name)
+  elseif text ~= known then
+    redis.call('HSET', key, name, text)
+  end
 end
 
 local function save_row(first_key, last_key)
   local row_key, former_key = KEYS[first_key], first_key + 4 <= last_key and KEYS[first_key + 4] or nil
   local now, mode, expiry, moment, mark = take(), take(), take(), take(), take()
   local reindexing = mode == 'reindex'
-  mode = reindexing and 'update' or mode
-  local key_fields = {}
-  for number = 1, tonumber(take()) do
-    key_fields[number] = take()
+  local updating = reindexing or mode == 'update'
+  local first_word = at + 2
+  local changed = take_pairs()
+  local last_word = at
+  local scores = take_pairs()
+  local key_fields, tokens_given, expected, increments, extras = NONE, NONE, NONE, NONE, NONE
+  if take() == '1' then
+    key_fields, tokens_given, expected, increments = take_list(), take_pairs(), take_pairs(), {}
+    for number = 1, tonumber(take()) do
+      increments[number] = {field = take(), code = take(), delta = take()}
+    end
+    schema.companions = take_companions()
+    extras = take_extras()
   end
-  local pairs_given, changed = {}, {}
-  for number = 1, 2 * tonumber(take()), 2 do
-    local name, value = take(), take()
-    pairs_given[number], pairs_given[number + 1] = name, value
-    changed[name] = value
-  end
-  local scores = {}
-  for number = 1, tonumber(take()) do
-    local name = take()
-    scores[name] = take()
-  end
-  local tokens_given = {}
-  for number = 1, tonumber(take()) do
-    local name = take()
-    tokens_given[name] = take()
-  end
-  local expected = {}
-  for number = 1, tonumber(take()) do
-    local name = take()
-    expected[name] = take()
-  end
-  local increments = {}
-  for number = 1, tonumber(take()) do
-    increments[number] = {field = take(), code = take(), delta = take()}
-  end
-  schema.companions = take_companions()
-  local extras = take_extras()
   if mode == 'replace' then
     former_key = older_key(row_key, first_key + 4, last_key, key_fields, changed)
   end
   local source = former_key or row_key
 
-  -- Look: everything that can be refused is found before the first write.
-  local left = redis.call('PTTL', source)
+  -- Look: what can be refused is found before the first write.
+  local left
+  if updating then
+    left = redis.call('PTTL', source)
+  else
+    -- One look tells of most new rows that nothing has their key, and that no row of the model expires.
+    local there = redis.call('EXISTS', source, ledger, receipts)
+    left = there == 0 and -2 or redis.call('PTTL', source)
+    ledgered = there > (left == -2 and 0 or 1)
+  end
   local present = left ~= -2
-  if mode == 'update' and not present then
+  if updating and not present then
     return redis.error_reply('GONE ' .. source)
   end
   if (mode == 'insert' and present) or (former_key and redis.call('EXISTS', row_key) == 1) then
@@ -97,45 +115,37 @@ local function save_row(first_key, last_key)
       return redis.error_reply('STALE ' .. name)
     end
   end
-  local sums = {}
+  local sums, sum_words = {}, {}
   for number, increment in ipairs(increments) do
     local raw, text = added(increment.code, redis.call('HGET', source, increment.field), increment.delta)
     if not raw then
       return redis.error_reply('INEXACT ' .. increment.field)
     end
     sums[number], changed[increment.field], scores[increment.field] = raw, raw, text
-    pairs_given[#pairs_given + 1] = increment.field
-    pairs_given[#pairs_given + 1] = raw
+    sum_words[2 * number - 1], sum_words[2 * number] = increment.field, raw
   end
-  local function concerned(index)
-    if mode ~= 'update' or reindexing or former_key or changed[index.field] then
-      return true
+  local whole = not updating or reindexing or former_key ~= nil
+  local moving = whole and schema or {}
+  for _, index in ipairs(whole and NONE or schema) do
+    if touches(index, changed) then
+      moving[#moving + 1] = index
     end
-    for _, part in ipairs(index.partitions) do
-      if changed[part.field] then
-        return true
-      end
-    end
-    return false
   end
 
   -- What is kept beside the values need not be read where neither an entry nor a companion nor the expiry depends on it.
-  local quiet = mode == 'update' and not reindexing and not former_key and left == -1
-    and (expiry == 'keep' or expiry == 'default' and moment == '') and not companions[1] and not extras[1]
-  for _, index in ipairs(quiet and schema or {}) do
-    quiet = quiet and not concerned(index)
-  end
+  local quiet = not whole and not moving[1] and left == -1 and (expiry == 'keep' or expiry == 'default' and moment == '')
+    and not companions[1] and not extras[1]
   local marks = quiet and redis.call('HMGET', source, RECEIPT, EXPIRY_MARK)
   if quiet and not marks[1] and not marks[2] then
-    local known = redis.call('SISMEMBER', class_set, row_key) == 1
-    local created = write_hash(source, pairs_given)
-    if not known then
-      enroll(class_set, row_key, schema, false)
+    redis.call('SADD', class_set, row_key)
+    local created = write_row(source, first_word, last_word, sum_words)
+    if type(created) == 'table' then
+      return created
     end
     if is_ledgered(ledger, receipts) then
       reap(ledger, receipts, class_set, now, REAPED)
     end
-    return #sums > 0 and sums or created
+    return sums[1] and sums or created
   end
   local before, wrong = {}, nil
   if present then
@@ -144,29 +154,24 @@ local function save_row(first_key, last_key)
   if wrong then
     return redis.error_reply(wrong)
   end
-  local after = {}
-  if mode == 'update' then
-    for name, value in pairs(before) do
+  local after, tokens = changed, tokens_given
+  if updating or companions[1] then
+    after, tokens = {}, {}
+    for name, value in pairs(updating and before or NONE) do
       after[name] = value
     end
-  end
-  for name, value in pairs(changed) do
-    after[name] = value
-  end
-  local tokens = {}
-  for name, text in pairs(mode == 'update' and before[RECEIPT] or {}) do
-    tokens[name] = text
-  end
-  for name, text in pairs(tokens_given) do
-    tokens[name] = text
-  end
-  for name, value in pairs(changed) do
-    if tokens[name] and not tokens_given[name] then
-      tokens[name] = nil
+    for name, value in pairs(changed) do
+      after[name] = value
+    end
+    for name, text in pairs(updating and before[RECEIPT] or NONE) do
+      tokens[name] = not changed[name] and text or nil
+    end
+    for name, text in pairs(tokens_given) do
+      tokens[name] = text
     end
   end
   after[RECEIPT] = tokens
-  if former_key and mode == 'update' and #key_fields > 0 then
+  if former_key and updating and key_fields[1] then
     local identity = {}
     for _, name in ipairs(key_fields) do
       identity[name] = changed[name] or redis.call('HGET', source, name)
@@ -176,174 +181,95 @@ local function save_row(first_key, last_key)
     end
   end
 
-  local function holds(index, holder, text_key)
-    local row = read_row(holder, {index})
-    return entry_keys(index, row) == text_key
-  end
-
-  local additions, removals = {}, {}
-  local known = redis.call('SISMEMBER', class_set, row_key) == 1
-  -- A row that had this key and has expired leaves its entries to nobody: values that it alone had are unlisted.
-  local succeeds = (not present or former_key) and (known or is_ledgered(ledger, receipts))
-
-  local function plan_removal(index, key, kept)
-    if key and (former_key or key ~= kept) then
-      local is_member
-      if is_sorted(index) then
-        is_member = redis.call('ZSCORE', key, source)
-      else
-        is_member = redis.call('SISMEMBER', key, source) == 1
-      end
-      if is_member then
-        removals[#removals + 1] = {is_sorted(index) and 'ZREM' or 'SREM', key, source, index = index}
-      end
-      return is_member
-    end
-  end
-
-  -- The members of a unique value's set that do not hold the value any more; false when one does.
-  local function leftovers(key, index, wanted)
-    local found = {}
-    if redis.call('SCARD', key) > 64 then
-      return false
-    end
-    for _, holder in ipairs(redis.call('SMEMBERS', key)) do
-      if holder ~= source and holder ~= row_key then
-        if holds(index, holder, wanted) then
-          return false
-        end
-        found[#found + 1] = holder
+  local writes, emptied = {}, {}
+  for _, index in ipairs(moving) do
+    local key, legacy = entry_keys(index, after)
+    local old_key, old_legacy, score, legacy_score
+    if present then
+      local kept = not former_key and key or nil
+      old_key, old_legacy = entry_keys(index, before)
+      score = old_key and leave(writes, index, old_key, kept, source)
+      legacy_score = old_legacy ~= old_key and leave(writes, index, old_legacy, kept, source)
+      if old_key and index.list and old_key ~= kept then
+        emptied[#emptied + 1] = {index.list, old_key}
       end
     end
-    return found
-  end
-
-  for _, index in ipairs(schema) do
-    if concerned(index) then
-      local old_key, old_legacy = entry_keys(index, before)
-      local key, legacy = entry_keys(index, after)
-      local old_score
-      if index.kind == 'Z' and old_key then
-        old_score = redis.call('ZSCORE', old_key, source)
-        if not old_score and old_legacy ~= old_key then
-          old_score = redis.call('ZSCORE', old_legacy, source)
-        end
+    if key and index.kind == 'Z' then
+      local known = changed[index.field] or reindexing
+      local place = known and scores[index.field] or score or legacy_score or scores[index.field]
+      if place then
+        local last = not former_key and (key == old_key and score or key == old_legacy and legacy_score) or nil
+        writes[#writes + 1] = last and {'ZADD', key, place, row_key, last = last} or {'ZADD', key, place, row_key}
       end
-      plan_removal(index, old_key, key)
-      if old_legacy ~= old_key then
-        plan_removal(index, old_legacy, key)
+    elseif key and index.kind == 'G' then
+      local longitude, latitude = string.match(scores[index.field] or '', '^(%S+) (%S+)$')
+      if longitude then
+        local last = not former_key and score or nil
+        writes[#writes + 1] = {'GEOADD', key, longitude, latitude, row_key, last = last}
       end
-      if key and index.kind == 'U' and after[index.field] ~= NIL then
-        local wrong = leftovers(key, index, key)
-        local older = {}
-        if wrong and legacy ~= key then
-          older = leftovers(legacy, index, key)
-        end
-        if not wrong or not older then
+    elseif key then
+      if index.kind == 'U' and after[index.field] ~= NIL then
+        local wrong = leftovers(key, index, key, source, row_key)
+        if not wrong or (legacy ~= key and not leftovers(legacy, index, key, source, row_key)) then
           return redis.error_reply('UNIQ ' .. index.field)
         end
         for _, holder in ipairs(wrong) do
-          removals[#removals + 1] = {'SREM', key, holder, index = index}
+          writes[#writes + 1] = {'SREM', key, holder}
         end
       end
-      if key and index.kind == 'Z' then
-        local known = changed[index.field] or reindexing
-        local score = known and scores[index.field] or old_score or scores[index.field]
-        if score then
-          redis.call('ZSCORE', key, row_key)
-          additions[#additions + 1] = {'ZADD', key, score, row_key}
-        elseif known then
-          plan_removal(index, old_key, nil)
-        end
-      elseif key and index.kind == 'G' then
-        local longitude, latitude = string.match(scores[index.field] or '', '^(%S+) (%S+)$')
-        redis.call('ZCARD', key)
-        if longitude then
-          additions[#additions + 1] = {'GEOADD', key, longitude, latitude, row_key}
-        end
-      elseif key then
-        redis.call('SISMEMBER', key, row_key)
-        additions[#additions + 1] = {'SADD', key, row_key}
-        local value = unlisted_value(index, key, succeeds)
-        if value then
-          additions[#additions + 1] = {'ZADD', index.list, 0, value}
-        end
+      writes[#writes + 1] = {'SADD', key, row_key}
+      local value = listed_value(index, key)
+      if value then
+        writes[#writes + 1] = {'ZADD', index.list, 0, value}
       end
     end
   end
-
-  -- Where a composite index keeps the row: false when a living row has the same values and they must be unique.
-  local function composite_place(index, texts)
-    local chosen
-    for _, digest in ipairs({digest_of(texts), measured_digest(texts)}) do
-      local holder = redis.call('HGET', index.base, digest)
-      local living = holder and holder ~= source and holder ~= row_key
-        and composite_texts(index, read_row(holder, {index}))
-      if index.kind == 'C' and same_texts(living, texts) then
-        return false
-      end
-      if not chosen and (not living or index.kind == 'c') then
-        chosen = digest
-      end
-    end
-    return chosen
+  local moves, taken = composite_moves(moving, before, after, source, row_key, former_key)
+  if taken then
+    return redis.error_reply('UNIQ ' .. taken)
   end
-
-  for _, index in ipairs(schema) do
-    if is_composite(index) and concerned(index) then
-      local texts = composite_texts(index, after)
-      if former_key or not same_texts(composite_texts(index, before), texts) then
-        for _, digest in ipairs(composite_places(index, before)) do
-          if redis.call('HGET', index.base, digest) == source then
-            removals[#removals + 1] = {'HDEL', index.base, digest}
-          end
-        end
-      end
-      if texts then
-        local digest = composite_place(index, texts)
-        if digest == false then
-          return redis.error_reply('UNIQ ' .. index.field)
-        end
-        additions[#additions + 1] = {'HSET', index.base, digest, row_key}
-      end
+  local event
+  if companions[1] then
+    event = {
+      op = reindexing and 'reindex' or present and 'update' or 'create', key = row_key, former = former_key,
+      present = present, before = before, after = after, changed = changed, now = now,
+      class_set = class_set,
+    }
+    local refusal = companions_look(event)
+    if refusal then
+      return redis.error_reply(refusal)
     end
-  end
-  local event = {
-    op = reindexing and 'reindex' or present and 'update' or 'create', key = row_key, former = former_key,
-    present = present, before = before, after = after, changed = changed, now = now,
-    class_set = class_set,
-  }
-  local refusal = companions_look(event)
-  if refusal then
-    return redis.error_reply(refusal)
   end
 
   -- Write: a full server refuses the first command, before anything has changed.
-  run_extras(extras, present and 'update' or 'create', extras[1] and sums[1] and value_text(increments[1].code, sums[1]))
-  local kept = {[RECEIPT] = write_tokens(tokens), [EXPIRY_MARK] = mark}
+  if extras[1] then
+    run_extras(extras, present and 'update' or 'create', sums[1] and value_text(increments[1].code, sums[1]))
+  end
+  local joined = redis.call('SADD', class_set, row_key) == 1
+  local succeeds = not present or former_key
+  if succeeds and is_ledgered(ledger, receipts) then
+    release(receipts, row_key)
+  end
+  local failure = make(writes)
+  local created = not failure and write_row(source, first_word, last_word, sum_words)
+  if failure or type(created) == 'table' then
+    take_back(writes, failure and 0 or #writes)
+    if joined then
+      redis.call('SREM', class_set, row_key)
+    end
+    return failure or created
+  end
   if mode ~= 'replace' and (expiry == 'default' or expiry == 'keep') then
-    kept[EXPIRY_MARK] = before[EXPIRY_MARK] or ''
-    local own = kept[EXPIRY_MARK]
-    if own ~= '' and expiry == 'default' then
-      expiry, moment = tonumber(own) and 'px' or 'none', own
+    mark = before[EXPIRY_MARK] or ''
+    if mark ~= '' and expiry == 'default' then
+      expiry, moment = tonumber(mark) and 'px' or 'none', mark
     end
   end
-  local created = write_hash(source, pairs_given)
-  if succeeds then
-    release(receipts, class_set, row_key)
-    known = false
-  end
-  local stored = {[RECEIPT] = before[RECEIPT] and write_tokens(before[RECEIPT]), [EXPIRY_MARK] = before[EXPIRY_MARK]}
-  for name, text in pairs(kept) do
-    if text == '' and (stored[name] or '') ~= '' then
-      redis.call('HDEL', source, name)
-    elseif text ~= (stored[name] or '') then
-      redis.call('HSET', source, name, text)
-    end
-  end
+  keep_beside(source, RECEIPT, write_tokens(tokens), before[RECEIPT] and write_tokens(before[RECEIPT]) or '')
+  keep_beside(source, EXPIRY_MARK, mark, before[EXPIRY_MARK] or '')
   if present and mode == 'replace' then
     for _, name in ipairs(redis.call('HKEYS', source)) do
-      if not changed[name] and not kept[name] then
+      if not changed[name] and name ~= RECEIPT and name ~= EXPIRY_MARK then
         redis.call('HDEL', source, name)
       end
     end
@@ -352,21 +278,23 @@ local function save_row(first_key, last_key)
     redis.call('RENAME', former_key, row_key)
     withdraw(class_set, former_key)
   end
-  for _, removal in ipairs(removals) do
-    redis.call(unpack(removal))
+  if succeeds and not joined then
+    -- The class set still named a row that had this key and is gone.
+    withdraw(class_set, row_key)
+    joined = redis.call('SADD', class_set, row_key) == 1
   end
-  for _, addition in ipairs(additions) do
-    redis.call(unpack(addition))
+  if joined and whole then
+    enroll(class_set, schema)
   end
-  for _, removal in ipairs(removals) do
-    if removal.index then
-      unlist_value(removal.index.list, removal[2])
-    end
+  for _, move in ipairs(moves or NONE) do
+    redis.call(unpack(move))
   end
-  if not known then
-    enroll(class_set, row_key, schema, mode ~= 'update' or reindexing or former_key)
+  for _, one in ipairs(emptied) do
+    unlist_value(one[1], one[2])
   end
-  companions_saved(event)
+  if event then
+    companions_saved(event)
+  end
   if expiry == 'persist' and left >= 0 then
     redis.call('PERSIST', row_key)
     left = -1
@@ -377,10 +305,13 @@ local function save_row(first_key, last_key)
     redis.call('PEXPIREAT', row_key, moment)
     left = redis.call('PTTL', row_key)
   end
-  companions_expire(row_key, left)
+  if event then
+    companions_expire(row_key, left)
+  end
   if left > 0 then
+    keep_ledger()
     note(ledger, receipts, row_key, tonumber(now) + left, after, schema)
-  elseif (expiry == 'persist' or mode ~= 'update') and is_ledgered(ledger, receipts) then
+  elseif (expiry == 'persist' or not updating) and is_ledgered(ledger, receipts) then
     forget(ledger, receipts, row_key)
   end
   if is_ledgered(ledger, receipts) then
@@ -389,6 +320,6 @@ local function save_row(first_key, last_key)
     end
     reap(ledger, receipts, class_set, now, REAPED)
   end
-  return #sums > 0 and sums or created
+  return sums[1] and sums or created
 end
 return each_row(save_row)

@@ -6,7 +6,7 @@ import string
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from popoto.fields.companions import Fragment
 from popoto.storage import Script
@@ -15,11 +15,17 @@ from popoto.storage.scripts import Pieces
 R = TypeVar("R")
 _PACKAGE = "popoto.models"
 _PLAIN = frozenset(string.ascii_letters + string.digits + "_$: ")
+# Fields that a row has beside its own: the texts of values that bytes do not tell, and its own time to live.
+RECEIPT, EXPIRY_MARK = b"$idx", b"$ttl"
 
 
 def sums(raw: Any) -> list[Any]:
     """The bytes of each sum; none where the script added nothing and counts new fields."""
     return raw if isinstance(raw, list) else []
+
+
+ADD: Final = Script("popoto.add", _PACKAGE, "add.lua", shape=sums, writes=True, rows=128)
+"""Adds to a number on which nothing else of its row depends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,29 +87,39 @@ def _made(fragments: tuple[Fragment, ...], composites: bool, lists: bool, schema
     )
 
 
-def schema_text(class_set: str, words: Iterable[bytes]) -> str:
+def schema_text(class_set: str, words: Iterable[bytes], *, alone: bool) -> str:
     """The indexes of a model, which a script would else read at every call.
 
     Args:
         class_set: the key of the class set, apart from a store's own prefix.
         words: the schema as entries.lua reads it, without a prefix.
+        alone: whether rows have no companions, so that what is read of them is known here.
     """
     rest = iter(words)
 
-    def key() -> str:
-        word = next(rest)
-        return f"prefix .. {quoted(word)}" if word else "''"
+    def key(word: bytes) -> str:
+        return f"prefix .. {quoted(word)}"
 
-    indexes = []
+    indexes, listed, names = [], [], []
     for _ in range(int(next(rest))):
-        kind, base, field, code, listed = quoted(next(rest)), key(), quoted(next(rest)), quoted(next(rest)), key()
-        parts = (f"{{field = {quoted(next(rest))}, code = {quoted(next(rest))}}}" for _ in range(int(next(rest))))
+        kind, base, field, code, values = (next(rest) for _ in range(5))
+        parts = [(next(rest), next(rest)) for _ in range(int(next(rest)))]
+        spelled = [f"{{field = {quoted(name)}, code = {quoted(letter)}}}" for name, letter in parts]
+        # What an index lacks is left out: a table of four names takes half the memory of one of five.
+        more = [f", list = {key(values)}"] if values else []
+        more += [f", partitions = {{{', '.join(spelled)}}}"] if spelled else []
         indexes.append(
-            f"  {{kind = {kind}, base = {base}, field = {field}, code = {code}, list = {listed}, "
-            f"partitions = {{{', '.join(parts)}}}}},\n"
+            f"  {{kind = {quoted(kind)}, base = {key(base)}, field = {quoted(field)}, code = {quoted(code)}"
+            f"{''.join(more)}}},\n"
         )
-    cut = len(class_set.encode()) + 1
-    return f"local prefix = string.sub(class_set, 1, -{cut})\nlocal schema = {{\n{''.join(indexes)}}}"
+        listed += [field] if values else []
+        names += [field, *(name for name, _ in parts)]
+    read = ", ".join(map(quoted, dict.fromkeys([*names, EXPIRY_MARK, RECEIPT])))
+    return (
+        f"local prefix = string.sub(class_set, 1, -{len(class_set.encode()) + 1})\n"
+        f"local schema = {{\n{''.join(indexes)}  listed = {quoted(b','.join(listed))},\n"
+        f"  {f'names = {{{read}}}' if alone else f'more = {{{quoted(EXPIRY_MARK)}}}'},\n}}"
+    )
 
 
 def quoted(word: bytes) -> str:

@@ -3,5 +3,13 @@
 -- include: popoto.fields values.lua
 -- include: popoto.fields entries.lua
 -- include: popoto.fields value_lists.lua
-settle_roster(KEYS[1], take_schema())
+local fields, size = {}, redis.call('SCARD', KEYS[1])
+for _, index in ipairs(take_schema()) do
+  if index.list then
+    fields[#fields + 1] = index.field
+  end
+end
+if fields[1] and size > 0 then
+  redis.call('HSET', roster_of(KEYS[1]), table.concat(fields, ','), size)
+end
 return 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
@@ -15,7 +15,7 @@ from popoto.models.extras import Extra
 from popoto.models.extras import words as extra_words
 from popoto.models.options import Keyspace
 from popoto.storage import Call, Layout, Script, ask, layout
-from popoto.storage.steps import Arg
+from popoto.storage.steps import Arg, arguments
 
 if TYPE_CHECKING:
     from popoto.models.model import Model
@@ -37,46 +37,57 @@ def present() -> int:
 def delete_call(
     key: bytes,
     keyspace: Keyspace,
-    extras: Iterable[Extra] = (),
+    extras: Sequence[Extra] = (),
     older: Iterable[bytes] = (),
     values: Mapping[str, bytes] = NO_VALUES,
 ) -> Call[int]:
     """The call that deletes a row: the one under the key, or one of these key values under an older spelling."""
     keys = [key, keyspace.class_set, keyspace.ledger, keyspace.receipts, *older]
-    words: list[Arg] = [b"%d" % present(), b"%d" % len(values)]
+    words = [b"%d" % present(), b"%d" % len(values)]
     for name, value in values.items():
-        words += (name, value)
-    words += (*keyspace.companions, *(extra_words(extras) or (b"0",)))
+        words += (name.encode(), value)
+    words += (*keyspace.companions, *extra_words(extras))
     return Call.of_row(keyspace.scripts.delete, keys, keyspace.schema, words)
 
 
 def save_call(
-    change: Change, keyspace: Keyspace, extras: Iterable[Extra] = (), script: Script[Any] | None = None
+    change: Change, keyspace: Keyspace, extras: Sequence[Extra] = (), script: Script[Any] | None = None
 ) -> Call[Any]:
     """The call that makes a change; of its script another form may be asked for."""
     keys = [key_bytes(keyspace.prefix + change.key), keyspace.class_set, keyspace.ledger, keyspace.receipts]
-    others = change.older if change.former is None else (change.former, *change.older)
-    keys += [key_bytes(keyspace.prefix + key) for key in others]
-    identity = keyspace.key_order if change.older else ()
-    words: list[Arg] = [b"%d" % present(), change.mode, *change.expiry, b"%d" % len(identity), *identity]
+    if change.former is not None:
+        keys.append(key_bytes(keyspace.prefix + change.former))
+    for key in change.older:
+        keys.append(key_bytes(keyspace.prefix + key))
+    expiry, moment, mark = change.expiry
+    words = [b"%d" % present(), change.mode.encode(), expiry.encode(), moment.encode(), mark.encode()]
     words.append(b"%d" % len(change.values))
     for name, raw in change.values.items():
-        words += (name, raw)
+        words += (name.encode(), raw)
     words.append(b"%d" % len(change.scores))
     for name, score in change.scores.items():
-        words += (name, str(score))
-    words.append(b"%d" % len(change.tokens))
+        words += (name.encode(), str(score).encode())
+    words += _more(change, keyspace, extras)
+    return Call.of_row(script or keyspace.scripts.save, keys, keyspace.schema, words)
+
+
+def _more(change: Change, keyspace: Keyspace, extras: Sequence[Extra]) -> Sequence[bytes]:
+    """The words of what most changes do not have."""
+    companions = keyspace.companions if change.companions is None else change.companions
+    further = change.older or change.tokens or change.expected or change.increments or extras
+    if not further and len(companions) == 1:
+        return (b"0",)
+    identity = keyspace.key_order if change.older else ()
+    words: list[Arg] = [b"1", len(identity), *identity, len(change.tokens)]
     for name, text in change.tokens.items():
         words += (name, text)
-    words.append(b"%d" % len(change.expected))
+    words.append(len(change.expected))
     for name, known in change.expected.items():
         words += (name, known or b"")
-    words.append(b"%d" % len(change.increments))
+    words.append(len(change.increments))
     for name, increment in change.increments.items():
         words += (name, *increment)
-    companions = keyspace.companions if change.companions is None else change.companions
-    words += (*companions, *(extra_words(extras) or (b"0",)))
-    return Call.of_row(script or keyspace.scripts.save, keys, keyspace.schema, words)
+    return arguments((*words, *companions, *extra_words(extras)))
 
 
 async def save(
@@ -86,10 +97,10 @@ async def save(
     skip_auto_now: bool = False,
     update_fields: Iterable[str] | None = None,
     migrate_key: bool = False,
-    is_checked: bool = False,
+    is_fresh: bool = False,
     told_hooks: Mapping[str, Any] = MappingProxyType({}),
 ) -> int | bool:
-    """Save an instance: check, change, write, settle; what is checked already is not again."""
+    """Save an instance: check, change, write, settle; the values of one that was just made are checked already."""
     if update_fields is not None and not (names := _known(instance, update_fields)):
         return 0
     if not instance._admitted():
@@ -102,7 +113,7 @@ async def save(
             names=None if update_fields is None else names,
             skip_auto_now=skip_auto_now,
             migrate_key=migrate_key,
-            is_checked=is_checked,
+            is_fresh=is_fresh,
         )
         partial = () if update_fields is None else names
         extras = hooks.saving(instance, change, keyspace.prefix, partial, ignore_errors=ignore_errors, **told_hooks)
@@ -154,34 +165,42 @@ def _known(instance: Model, names: Iterable[str]) -> list[str]:
 
 def refused(error: ReplyError, instance: Model, change: Change) -> NoReturn:
     """Raise what the script's refusal means; nothing was changed."""
+    meaning = refusal(error, instance, change)
+    if meaning is error:
+        raise error
+    raise meaning from None
+
+
+def refusal(error: ReplyError, instance: Model, change: Change) -> Exception:
+    """What the script's refusal means; the error itself when it is none."""
     name = type(instance).__name__
     if error.code == "UNIQ":
         names = error.text.split(":")
         values = ", ".join(_wanted(instance, change, one) for one in names)
-        raise ModelException(
+        return ModelException(
             f"{name}.{' and '.join(names)} = {values} is taken by another row: "
             "choose another value, or change that row first"
-        ) from None
+        )
     if error.code == "GONE":
-        raise StaleObjectError(
+        return StaleObjectError(
             f"{name} {change.former or change.key!r} is no longer stored, so it was not saved: it was deleted, renamed "
             "or has expired; load it again, or create() a new row"
-        ) from None
+        )
     if error.code == "TAKEN":
-        raise ModelException(
+        return ModelException(
             f"{name} {change.key!r} is stored already: choose other key values, or delete that row first"
-        ) from None
+        )
     if error.code == "STALE":
-        raise StaleObjectError(
+        return StaleObjectError(
             f"{name} {change.former or change.key!r}: {error.text} was changed by another writer since this one was "
             "loaded, so it was not saved: load it again and repeat the change"
-        ) from None
+        )
     for one in instance._meta.companions:
         if one.refuses is not None and error.code == one.fragment.kind.upper():
             explained = one.refuses(instance, error.text)
             if explained is not None:
-                raise explained from None
-    raise error
+                return explained
+    return error
 
 
 def _wanted(instance: Model, change: Change, name: str) -> str:

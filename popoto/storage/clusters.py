@@ -164,6 +164,8 @@ class ClusterWire:
 
     def close(self) -> None:
         client, self._client = self._client, None
+        for wire in self._wires.values():
+            wire.close()
         self._wires.clear()
         if client is not None:
             client.close()

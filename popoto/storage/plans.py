@@ -47,6 +47,9 @@ class Request:
         return (yield self)
 
 
+_LAYOUT = Request("layout")
+
+
 @overload
 async def ask(step: Command[R]) -> R: ...
 @overload
@@ -86,7 +89,7 @@ async def ask_all(steps: Sequence[Step], *, errors: Literal["raise", "return"] =
 
 async def layout() -> Layout:
     """How this store's keys are spelled: known without a round trip."""
-    return await Request("layout")  # type: ignore[no-any-return]
+    return await _LAYOUT  # type: ignore[no-any-return]
 
 
 async def effect(work: Callable[[], T]) -> T:

@@ -85,7 +85,7 @@ def _flush(batch: Batch, lowering: _Lowering) -> Generator[Flush, list[Raw], lis
 
 
 def _forgotten(step: Step, reply: Reply) -> bool:
-    return isinstance(step, Call | Txn) and isinstance(reply, ReplyError) and reply.code == "NOSCRIPT"
+    return isinstance(reply, ReplyError) and reply.code == "NOSCRIPT" and isinstance(step, Call | Txn)
 
 
 class _Lowering:
@@ -126,7 +126,7 @@ def _runs(batch: Batch) -> Iterator[list[Any]]:
                 yield run
             run, script = [step], None
             continue
-        length = sum([len(word) for word in step.args])
+        length = len(b"".join(step.args))
         size += length
         if step.script is script and step.shared is shared and len(run) < script.rows and size <= _MOST_BYTES:
             run.append(step)

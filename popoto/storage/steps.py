@@ -91,11 +91,12 @@ class Call(Generic[R_co]):
 
     @classmethod
     def of_row(
-        cls, script: Script[R_co], keys: Sequence[Arg], shared: tuple[bytes, ...], args: Sequence[Arg]
+        cls, script: Script[R_co], keys: Sequence[bytes], shared: tuple[bytes, ...], args: Sequence[bytes]
     ) -> Call[R_co]:
         """A call for one row, which may go together with its neighbours: those with the very same `shared`."""
-        call = cls(script, keys, (b"1", b"%d" % len(keys), *args))
-        call.shared = shared
+        call = cls.__new__(cls)
+        call.script, call.shared = script, shared
+        call.keys, call.args = tuple(keys), (b"1", b"%d" % len(keys), *args)
         return call
 
     @property
