@@ -5,6 +5,7 @@
 -- comes_before(hit, other)   whether one hit is better than another
 -- worst_hit()                the worst hit that counts; nil while any does
 -- offer(hit)                 puts it in its place, if it is better and a living row of the model
+-- include: popoto.fields byte_order.lua
 local best, held = {}, {}
 
 local function comes_before(one, other)
@@ -13,7 +14,7 @@ local function comes_before(one, other)
   elseif by_moment and one.moment ~= other.moment then
     return one.moment > other.moment
   end
-  return one.key < other.key
+  return precedes(one.key, other.key)
 end
 
 local function worst_hit()

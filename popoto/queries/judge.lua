@@ -170,7 +170,7 @@ local function judge(members, order, scores)
   end
   -- Where the last is better than the first, the other way round takes less.
   local first, last, step = 1, count, 1
-  if (totals[count] or 0) > (totals[1] or 0) or (totals[count] == totals[1] and members[count] < members[1]) then
+  if (totals[count] or 0) > (totals[1] or 0) or (totals[count] == totals[1] and precedes(members[count], members[1])) then
     first, last, step = count, 1, -1
   end
   for place = first, last, step do
@@ -179,7 +179,7 @@ local function judge(members, order, scores)
     if boost then
       total = added(total, boost)
     end
-    if total and total >= mark and (by_moment or not worst or total > worst.score or member < worst.key) then
+    if total and total >= mark and (by_moment or not worst or total > worst.score or precedes(member, worst.key)) then
       offer({key = member, score = total, moment = moments and moments[place] or 0})
       worst = worst_hit()
       mark = worst and math.max(worst.score, mark) or mark

@@ -78,7 +78,7 @@ local function index_sources(schema, tree)
       end
       -- Cursors name the set, as other rows may satisfy the tree when it is asked again.
       source.kind, source.by_name, source.own = 'S', true, {source.index}
-      table.sort(others)
+      table.sort(others, precedes)
       for number, other in ipairs(others) do
         source.keys[number] = source.index.base .. ':' .. string.sub(other, source.strip + 1)
         source.has[source.keys[number]] = true

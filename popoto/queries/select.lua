@@ -178,7 +178,7 @@ if sorted then
     if scores[one] ~= scores[other] then
       return (scores[one] < scores[other]) == (order == 'up')
     end
-    return one ~= other and (one < other) == (order == 'up')
+    return one ~= other and precedes(one, other) == (order == 'up')
   end)
   local last = limited and math.min(most, #ordered) or #ordered
   local edge = last > 0 and scores[ordered[last]]

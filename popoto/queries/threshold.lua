@@ -43,7 +43,7 @@ local function ties_lose(worst)
     local part = signal.bound()
     -- Where the weight is 0, all add the same, wherever they come in the order.
     local edge = signal.weight ~= 0 and signal.edge()
-    local loses = edge and worst.key <= edge
+    local loses = edge and not precedes(edge, worst.key)
     if aggregate == 'SUM' then
       any = any or (part and part > 0 and loses)
     elseif aggregate == 'MIN' and signal.covers then

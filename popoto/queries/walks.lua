@@ -8,6 +8,7 @@
 -- Cursors: the numbers of the sources that are walked, as those that are cheapest may be others when the next page is
 -- asked for; then the walk's number, its key's number, then of a set the server's own cursor, of a sorted set the score to go
 -- on from and how many of that score were seen, of texts 1 and the last one, of sets that change places the key.
+-- include: popoto.fields byte_order.lua
 local function new_walk(walks, cursor, step, descending)
   local number, key_number, place, seen, text = string.match(cursor, '^%S+ (%d+) (%d+) (%S+) (%d+) (.*)$')
   local walk = {
@@ -18,7 +19,7 @@ local function new_walk(walks, cursor, step, descending)
   local source = walks[walk.number]
   if text and source and source.by_name then
     walk.key_number = 1
-    while source.keys[walk.key_number] and source.keys[walk.key_number] < text do
+    while source.keys[walk.key_number] and precedes(source.keys[walk.key_number], text) do
       walk.key_number = walk.key_number + 1
     end
     if source.keys[walk.key_number] ~= text then

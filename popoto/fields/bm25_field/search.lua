@@ -58,21 +58,8 @@ local function saturation(count, length)
   return count * (k1 + 1) / (count + k1 * (1 - b + b * length / average))
 end
 
--- Keys in the order of their bytes, as sorted sets have them: `<` asks the server's locale.
-local function comes_before(one, other)
-  local place, shorter = 1, math.min(#one, #other)
-  while place <= shorter do
-    local here, there = string.byte(one, place), string.byte(other, place)
-    if here ~= there then
-      return here < there
-    end
-    place = place + 1
-  end
-  return #one < #other
-end
-
 local function is_better(score, key, than_score, than_key)
-  return score > than_score or (score == than_score and comes_before(key, than_key))
+  return score > than_score or (score == than_score and precedes(key, than_key))
 end
 
 local best, held = {}, {}
@@ -233,7 +220,7 @@ local function outlook()
     for _, stream in ipairs(word.streams) do
       if stream.bound > top then
         top, first = stream.bound, stream.key
-      elseif stream.bound == top and top > 0 and comes_before(stream.key, first) then
+      elseif stream.bound == top and top > 0 and precedes(stream.key, first) then
         first = stream.key
       end
       -- A short list first: once it is read it adds nothing to what others could have.
@@ -243,7 +230,7 @@ local function outlook()
       end
     end
     bound = bound + top
-    if top > 0 and comes_before(key, first) then
+    if top > 0 and precedes(key, first) then
       key = first
     end
   end

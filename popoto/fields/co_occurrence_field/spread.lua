@@ -4,6 +4,7 @@
 --   node; number of nodes to begin with, and of each name and weight.
 -- Returns 1 when the edges ran out; 1 when more nodes were reached than were to be found; edges looked at; how many of the
 --   first nodes were followed to their ends; then of each node found, the heaviest first, name and weight.
+-- include: popoto.fields byte_order.lua
 local edge_keys, older_keys = ARGV[1], ARGV[2]
 local hop, least, depth, wanted = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local budget, most = tonumber(ARGV[7]), tonumber(ARGV[8])
@@ -49,7 +50,7 @@ end
 
 local function heavier(one, other)
   if best[one] == best[other] then
-    return one < other
+    return precedes(one, other)
   end
   return best[one] > best[other]
 end
