@@ -25,7 +25,7 @@ REAL = [pytest.param(name, marks=pytest.mark.server) for name in stores.KINDS]
 
 
 # Their assertions show what differs, as those of tests do.
-pytest.register_assert_rewrite("oracle", "trips")
+pytest.register_assert_rewrite("corpus", "oracle", "trips")
 
 
 def pytest_configure(config: pytest.Config) -> None:
