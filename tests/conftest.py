@@ -15,6 +15,7 @@ from programs import Program
 from proxy import Proxy
 
 import popoto
+from popoto.configuration import configuration
 from popoto.queries import fetch
 from popoto.storage import Connection, reset, set_connection
 from popoto.stores import FilesystemStore
@@ -163,6 +164,15 @@ def base(tmp_path: Path) -> Path:
 def files_store(base: Path) -> FilesystemStore:
     """A store of contents on files."""
     return FilesystemStore(base)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """The folder in which fields keep their contents."""
+    before = configuration.content_path
+    configuration.content_path = str(tmp_path)
+    yield tmp_path
+    configuration.content_path = before
 
 
 @pytest.fixture
