@@ -1,42 +1,30 @@
-"""ContextAssembler: what is asked for comes first, nothing leaks or is noted twice, the budget counts what is said."""
+"""ContextAssembler: what is asked for comes first, and nothing leaks, is noted twice or believed less."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import Any
-from xml.etree import ElementTree
 
 import pytest
+from memories import DAY, NOW, TEXTS, Aged, Memory, create_aged, create_memories, names
 
 from popoto import (
     AccessTrackerMixin,
-    AssemblyResult,
     BM25Field,
     ConfidenceField,
     ContextAssembler,
-    CoOccurrenceField,
     CyclicDecayField,
-    DecayingSortedField,
     Defaults,
-    EmbeddingField,
-    ExistenceFilter,
     Field,
     KeyField,
     Model,
     ObservationProtocol,
     QueryException,
     RecallProposal,
-    SortedField,
     clock,
     round_trips,
 )
-from popoto.embeddings.hashing import HashingProvider
-from popoto.exceptions import EmbeddingError
 from popoto.storage import Connection
-
-DAY = 86_400.0
-NOW = 1_800_000_000.0
 
 
 @pytest.fixture(autouse=True)
@@ -46,62 +34,12 @@ def still() -> Any:
         yield
 
 
-class Aged(AccessTrackerMixin, Model):
-    """A memory without an index of words: its signals rank alone, as in 1.x."""
-
-    name = KeyField()
-    text = Field()
-    seen = DecayingSortedField(decay_rate=0.5)
-    sure = ConfidenceField()
-    known = ExistenceFilter(fingerprint_fn=lambda row: row.text)
-
-
-class Memory(AccessTrackerMixin, Model):
-    name = KeyField()
-    agent_id = KeyField()
-    session = Field()
-    place = SortedField(type=int, default=0, partition_by="agent_id")
-    text = Field()
-    words = BM25Field(source="text")
-    seen = DecayingSortedField(decay_rate=0.5, partition_by="agent_id")
-    sure = ConfidenceField(partition_by="agent_id")
-    linked = CoOccurrenceField()
-
-
 class Rhythm(AccessTrackerMixin, Model):
     name = KeyField()
     agent_id = KeyField()
     text = Field()
     words = BM25Field(source="text")
     beat = CyclicDecayField(decay_rate=0.5, cycles=[(DAY, 3.0)], partition_by="agent_id")
-
-
-TEXTS = {
-    "oats": "Anna drinks oat milk",
-    "order": "her coffee order is a flat white",
-    "shop": "the coffee shop closes at six",
-    "graz": "her sister lives in Graz",
-    "tea": "tea is for evenings",
-}
-
-
-def create_aged(count: int = 8) -> list[Aged]:
-    rows = [Aged(name=f"m{number}", text="coffee", seen=NOW - (number + 1) * DAY) for number in range(count)]
-    for row in rows:
-        row.save(skip_auto_now=True)
-    return rows
-
-
-def create_memories(agent: str = "a") -> dict[str, Memory]:
-    rows = [
-        Memory(name=name, agent_id=agent, text=text, place=place) for place, (name, text) in enumerate(TEXTS.items())
-    ]
-    Memory.bulk_create(rows)
-    return {row.name: row for row in rows}
-
-
-def names(result: AssemblyResult) -> list[str]:
-    return [row.name for row in result.records]
 
 
 def staged(plain: Any, row: Any) -> int:
@@ -155,165 +93,6 @@ def test_a_signal_of_suppression_is_the_default_of_the_moment(
     assert sure(rows) == [0.5, pytest.approx(0.2)]
 
 
-@pytest.mark.parametrize(
-    ("most", "kept", "tokens"), [(20, 3, 18), (18, 3, 18), (17, 2, 12), (1, 1, 6), (None, 5, 30), (0, 1, 6)]
-)
-def test_records_beyond_the_budget_are_left_out(store: Connection, most: int | None, kept: int, tokens: int) -> None:
-    create_aged(5)
-    result = ContextAssembler(Aged, {"seen": 1.0}, max_tokens=most, token_counter=lambda row: 6).assemble(
-        {"a": "coffee"}
-    )
-    assert (len(result.records), result.metadata["token_count"]) == (kept, tokens)
-
-
-# What ranks
-
-
-def test_words_of_the_cues_rank(store: Connection) -> None:
-    create_memories()
-    result = ContextAssembler(Memory, {"seen": 1.0}, max_items=2).assemble({"topic": "coffee order"}, agent_id="a")
-    assert names(result) == ["order", "shop"]
-    assert [part.signal for part in result.why[0].parts] == ["seen", "words"]
-    assert result.why[0].score == pytest.approx(1.0)
-    assert result.why[0].row is result.records[0]
-
-
-def test_weights_name_what_ranks_by_the_question_too(store: Connection) -> None:
-    rows = create_memories()
-    for row in rows.values():
-        row.seen = NOW - 10 * DAY
-        row.save(skip_auto_now=True)
-    rows["tea"].touch("seen")
-    cue = {"topic": "coffee"}
-    by_words = ContextAssembler(Memory, {"words": 9.0, "seen": 1.0}, max_items=1).assemble(cue, agent_id="a")
-    by_age = ContextAssembler(Memory, {"words": 1.0, "seen": 9.0}, max_items=1).assemble(cue, agent_id="a")
-    silent = ContextAssembler(Memory, {"words": 0.0, "seen": 1.0}, max_items=1).assemble(cue, agent_id="a")
-    assert (names(by_words)[0] in ("order", "shop"), names(by_age), names(silent)) == (True, ["tea"], ["tea"])
-
-
-def test_no_signal_drowns_another(store: Connection) -> None:
-    """D07: a timestamp is not larger than a confidence."""
-
-    class Stamped(Model):
-        name = KeyField()
-        at = SortedField(type=float)
-        sure = ConfidenceField()
-
-    Stamped.bulk_create([Stamped(name=str(place), at=NOW + place, sure=1.0 - place / 4) for place in range(4)])
-    result = ContextAssembler(Stamped, {"at": 0.01, "sure": 0.99}).assemble({"topic": "anything"})
-    assert names(result) == ["0", "1", "2", "3"]
-    # The first of each order are candidates, and of all of these twice as many as are wanted.
-    few = ContextAssembler(Stamped, {"at": 1.0, "sure": 1.0}, max_items=1).assemble({"topic": "anything"})
-    assert few.metadata["total_candidates"] == 2
-
-
-def test_associations_lead_on(store: Connection) -> None:
-    rows = create_memories()
-    Memory._meta.fields["linked"].link(Memory, rows["order"].pk, rows["oats"].pk, 1.0)
-    plain = ContextAssembler(Memory, {"words": 1.0, "linked": 0.0}, max_items=3)
-    assert "oats" not in names(plain.assemble({"topic": "order"}, agent_id="a"))
-    following = ContextAssembler(Memory, {"words": 1.0}, max_items=3).assemble({"topic": "order"}, agent_id="a")
-    assert names(following) == ["order", "oats"]
-    assert ("linked", 0.5) in [(part.signal, part.raw) for part in following.why[1].parts]
-    still = ContextAssembler(Memory, {"words": 1.0}, propagation_depth=0).assemble({"topic": "order"}, agent_id="a")
-    assert names(still) == ["order"]
-
-
-def test_neighbours_and_groups_gain(store: Connection) -> None:
-    rows = create_memories()
-    for name, row in rows.items():
-        row.session = "one" if name in ("order", "tea") else "two"
-        row.save()
-    near = ContextAssembler(Memory, {"words": 1.0}, neighbours="place")
-    kin = ContextAssembler(Memory, {"words": 1.0, "seen": 0.001}, group_by=("session", 0.5))
-    found = near.assemble({"topic": "coffee"}, agent_id="a")
-    assert {"neighbours"} <= {part.signal for hit in found.why for part in hit.parts}
-    assert names(kin.assemble({"topic": "order"}, agent_id="a"))[:2] == ["order", "tea"]
-
-
-class Said(Model):
-    name = KeyField()
-    agent_id = KeyField()
-    session = Field()
-    place = SortedField(type=int)
-    text = Field()
-    words = BM25Field(source="text")
-
-
-@pytest.mark.parametrize("weights", [{}, {"place": 0.0, "words": 1.0}])
-def test_what_lies_beside_the_best_comes_in_though_no_ranking_has_it(
-    store: Connection, weights: dict[str, float]
-) -> None:
-    said = {
-        "a": "which cafe",
-        "b": "the one at the corner",
-        "c": "fine",
-        "d": "farewell friends",
-        "x": "not yours",
-        "y": "later",
-    }
-    Said.bulk_create(
-        Said(
-            name=name,
-            agent_id="b" if name in "xy" else "a",
-            session="one" if name < "c" else "two",
-            place=place,
-            text=text,
-        )
-        for place, (name, text) in enumerate(said.items())
-    )
-    near = ContextAssembler(Said, weights, neighbours="place")
-    found = near.assemble({"topic": "cafe"}, agent_id="a")
-    assert names(found) == ["a", "b"]
-    assert [(one.signal, one.raw, one.weight) for one in found.why[1].parts] == [("neighbours", 1.0, 0.25)]
-    # What lies beside in another group, or is another agent's, stays out.
-    assert names(near.assemble({"topic": "farewell"}, agent_id="a")) == ["d", "c"]
-    both = ContextAssembler(Said, weights, neighbours="place", group_by="session")
-    assert names(both.assemble({"topic": "corner"}, agent_id="a")) == ["b", "a"]
-
-
-def test_ranks_may_be_fused_instead_of_scores(store: Connection) -> None:
-    create_memories()
-    result = ContextAssembler(Memory, {"words": 1.0}, method="rrf").assemble({"topic": "coffee order"}, agent_id="a")
-    assert [hit.score for hit in result.why] == [pytest.approx(1 / 61), pytest.approx(1 / 62)]
-
-
-class Meant(Model):
-    name = KeyField()
-    agent_id = KeyField()
-    text = Field()
-    words = BM25Field(source="text")
-    meaning = EmbeddingField(source="text", provider=HashingProvider())
-
-
-def create_meant() -> None:
-    Meant.bulk_create([Meant(name=name, agent_id="a", text=text) for name, text in TEXTS.items()])
-
-
-def test_meaning_ranks_beside_words(store: Connection) -> None:
-    create_meant()
-    Meant.create(name="x", agent_id="b", text="coffee order")
-    result = ContextAssembler(Meant, {}, max_items=2).assemble({"topic": "coffee order"}, agent_id="a")
-    assert names(result) == ["order", "shop"]
-    assert {part.signal: part.weight for part in result.why[0].parts} == {"words": 0.5, "meaning": 0.5}
-    assert "meaning" not in json.loads(result.formatted)[0]
-    weighed = ContextAssembler(Meant, {"words": 1.0, "meaning": 3.0}).assemble({"topic": "coffee"}, agent_id="a")
-    assert {part.signal: part.weight for part in weighed.why[0].parts} == {"words": 0.25, "meaning": 0.75}
-
-
-def test_a_provider_that_fails_is_no_empty_memory(store: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
-    create_meant()
-
-    def fail(*_: Any, **__: Any) -> Any:
-        raise ConnectionError("no route")
-
-    monkeypatch.setattr(HashingProvider, "embed", fail)
-    with pytest.raises(EmbeddingError, match="no route"):
-        ContextAssembler(Meant, {}).assemble({"topic": "coffee"}, agent_id="a")
-    words = ContextAssembler(Meant, {"meaning": 0.0}, max_items=2).assemble({"topic": "coffee"}, agent_id="a")
-    assert len(words.records) == 2
-
-
 # Whose it is
 
 
@@ -343,41 +122,6 @@ def test_nothing_is_pulled_where_nothing_is_known(store: Connection) -> None:
     with round_trips() as trips:
         result = ContextAssembler(Aged, {"seen": 1.0}).assemble({"topic": "xylophone"})
     assert (result.records, result.formatted, trips.count) == ([], "[]", 1)
-
-
-class Synonyms(HashingProvider):
-    """Knows one pair of words that mean the same."""
-
-    def embed(self, texts: list[str], input_type: str | None = None) -> list[list[float]]:
-        return super().embed([text.replace("kitten", "cat") for text in texts], input_type)
-
-
-class Stemmed(Model):
-    name = KeyField()
-    text = Field()
-    words = BM25Field(source="text", analyzer="english")
-    known = ExistenceFilter(fingerprint_fn=lambda row: row.text)
-
-
-class Alike(Model):
-    name = KeyField()
-    text = Field()
-    meaning = EmbeddingField(source="text", provider=Synonyms())
-    known = ExistenceFilter(fingerprint_fn=lambda row: row.text)
-
-
-@pytest.mark.parametrize(("model", "cue"), [(Stemmed, "sleeps"), (Alike, "kitten")])
-def test_a_filter_of_words_hides_nothing_that_ranks_without_them(
-    store: Connection, model: type[Model], cue: str
-) -> None:
-    model.create(name="a", text="the cat slept")
-    known: Any = model._meta.fields["known"]
-    assert known.definitely_missing(model, cue)
-    assembler = ContextAssembler(model, {})
-    found = assembler.assemble({"topic": cue}, assess_quality=True)
-    assert [row.pk for row in found.records] == [f"{model.__name__}:a"]
-    assert found.metadata["quality"].per_cue_fok[cue]["cue_familiarity"] == 0.0
-    assert assembler.assess({"topic": cue}).per_cue_fok[cue]["partial_retrieval_count"] == 0.1
 
 
 @pytest.mark.parametrize("cues", [None, {}, {"topic": None}, {"topic": "  "}])
@@ -427,63 +171,6 @@ def test_nothing_below_the_threshold_surfaces(store: Connection, monkeypatch: py
     monkeypatch.setattr(Defaults, "DEFAULT_SURFACING_THRESHOLD", 1e6)
     assert assembler.assemble(agent_id="a").records == []
     assert ContextAssembler(Rhythm, {"words": 1.0}, surfacing_threshold=1e6).assemble(agent_id="a").records == []
-
-
-# What is said
-
-
-def test_tokens_are_those_of_what_is_rendered(store: Connection) -> None:
-    """D46."""
-    Memory.bulk_create([Memory(name=str(place), agent_id="a", text=f"coffee {'x' * 400}") for place in range(5)])
-    assembler = ContextAssembler(Memory, {"words": 1.0}, max_tokens=400)
-    result = assembler.assemble({"topic": "coffee"}, agent_id="a")
-    assert (len(result.records), result.metadata["token_count"]) == (3, len(result.formatted) // 4)
-    by_characters = ContextAssembler(Memory, {"words": 1.0}, max_tokens=2000, text_counter=len)
-    result = by_characters.assemble({"topic": "coffee"}, agent_id="a")
-    assert len(result.formatted) == result.metadata["token_count"] <= 2000
-
-
-def test_a_failing_counter_fails_the_call(store: Connection) -> None:
-    create_aged(1)
-    with pytest.raises(ZeroDivisionError):
-        ContextAssembler(Aged, {"seen": 1.0}, token_counter=lambda row: 1 // 0).assemble({"topic": "coffee"})
-
-
-NASTY = 'a <b> & "c"\r\nd\x00\x0b \ufffe ]]> é'
-
-
-def test_every_format_holds_whatever_is_stored(store: Connection) -> None:
-    class Odd(Model):
-        name = KeyField()
-        ärger = Field()
-        facts = Field(type=dict, default=dict)
-        ratio = Field(type=float)
-        nothing = Field()
-        words = BM25Field(source="ärger")
-
-    Odd.create(name=NASTY, ärger="coffee", facts={"a": [1, {"b": 2.5}]}, ratio=0.5)
-
-    def said(form: str) -> str:
-        return ContextAssembler(Odd, {}, output_format=form).assemble({"topic": "coffee"}).formatted
-
-    assert json.loads(said("structured")) == [
-        {"name": NASTY, "ärger": "coffee", "facts": {"a": [1, {"b": 2.5}]}, "ratio": 0.5}
-    ]
-    (record,) = ElementTree.fromstring(said("xml"))
-    assert [(one.tag, one.get("name")) for one in record] == [
-        ("name", None),
-        ("field", "ärger"),
-        ("facts", None),
-        ("ratio", None),
-    ]
-    assert record[0].text == NASTY.replace("\x00\x0b", "\ufffd\ufffd").replace("\ufffe", "\ufffd")
-    assert said("natural").splitlines()[0].startswith('1. name: a <b> & "c" d')
-    assert len(said("natural").splitlines()) == 1
-
-
-@pytest.mark.parametrize(("form", "empty"), [("structured", "[]"), ("xml", "<records>\n</records>"), ("natural", "")])
-def test_nothing_is_said_in_every_format(store: Connection, form: str, empty: str) -> None:
-    assert ContextAssembler(Aged, {"seen": 1.0}, output_format=form).assemble().formatted == empty
 
 
 # Asked for
