@@ -120,6 +120,42 @@ def test_a_user_who_may_write_entries_and_no_row_leaves_none(server: Connection,
     assert stray_entries(plain, Stall) == []
 
 
+class Noted(Field):
+    """A field that counts its saves in a key of its own."""
+
+    @classmethod
+    def on_save(
+        cls, model_instance: Any, field_name: str, field_value: Any, pipeline: Any = None, **kwargs: Any
+    ) -> Any:
+        return pipeline.incr("saves")
+
+
+class Booth(Model):
+    name = KeyField()
+    tail = IndexedField()
+    text = Noted()
+
+
+@pytest.mark.parametrize("key", ["$IndexF:Booth:tail:u", "saves"])
+@pytest.mark.parametrize("new", [False, True])
+def test_a_hook_and_its_save_are_done_or_undone_together(store: Connection, plain: Any, key: str, new: bool):
+    Booth.create(name="a", tail="t", text="x")
+    assert plain.get("saves") == b"1"
+    plain.delete(key)
+    plain.rpush(key, "of another type")
+    before = whole(plain)
+    row = Booth(name="b", tail="u", text="y") if new else Booth.load(name="a")
+    assert row is not None
+    row.tail, row.text = "u", "z"
+    with pytest.raises(WrongType):
+        row.save()
+    assert whole(plain) == before
+    plain.delete(key)
+    row.save()
+    assert int(plain.get("saves")) == (1 if key == "saves" else 2)
+    assert stray_entries(plain, Booth) == []
+
+
 def test_a_row_that_the_class_set_still_names_is_made_anew(begun: Any):
     roster = begun.hgetall("$Vals:Stall")
     begun.delete("Stall:a")

@@ -35,7 +35,10 @@ local function is_due(action)
     and (not action.above or number > action.above) and (not action.most or number <= action.most)
 end
 
-run_extras(extras, 'update')
+local refused = run_extras(extras, 'update')
+if refused then
+  return refused
+end
 local replies = {}
 for number, action in ipairs(actions) do
   event.to = place_of(action.one, row)

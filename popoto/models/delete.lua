@@ -57,7 +57,10 @@ local function delete_row(first_key, last_key)
       redis.call(look[removal[1]], removal[2], removal[3])
     end
     redis.call('SISMEMBER', class_set, row_key)
-    run_extras(extras, 'delete')
+    local refused = run_extras(extras, 'delete')
+    if refused then
+      return refused
+    end
     for _, removal in ipairs(removals) do
       redis.call(unpack(removal))
       if removal.index then

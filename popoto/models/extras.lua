@@ -3,8 +3,8 @@
 --
 -- take_extras()   the last block of ARGV, which may be missing: their number; of each the place of the word that is to
 --                 say what happened and of the word that is to be the sum (0 for none), its number of words, and the words
--- run_extras(extras, op, sum)   runs them, the sum as a key part; to be called before the row is written, so that one
---                 that fails changes nothing
+-- run_extras(extras, op, sum)   runs them, the sum as a key part; nil, or the error of the first that fails; to be called
+--                 before the row is written, so that one that fails changes nothing
 local function take_extras()
   local extras = {}
   for number = 1, tonumber(take() or 0) do
@@ -26,6 +26,9 @@ local function run_extras(extras, op, sum)
       -- A key part has marks before its signs.
       extra[extra.sum_at] = string.gsub(sum, '/(.)', '%1')
     end
-    redis.call(unpack(extra))
+    local reply = redis.pcall(unpack(extra))
+    if type(reply) == 'table' and reply.err then
+      return reply
+    end
   end
 end

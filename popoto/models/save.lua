@@ -242,22 +242,23 @@ local function save_row(first_key, last_key)
   end
 
   -- Write: a full server refuses the first command, before anything has changed.
-  if extras[1] then
-    run_extras(extras, present and 'update' or 'create', sums[1] and value_text(increments[1].code, sums[1]))
-  end
   local joined = redis.call('SADD', class_set, row_key) == 1
   local succeeds = not present or former_key
   if succeeds and is_ledgered(ledger, receipts) then
     release(receipts, row_key)
   end
   local failure = make(writes)
-  local created = not failure and write_row(source, first_word, last_word, sum_words)
-  if failure or type(created) == 'table' then
-    take_back(writes, failure and 0 or #writes)
+  local made = failure and 0 or #writes
+  if not failure and extras[1] then
+    failure = run_extras(extras, present and 'update' or 'create', sums[1] and value_text(increments[1].code, sums[1]))
+  end
+  local created = failure or write_row(source, first_word, last_word, sum_words)
+  if type(created) == 'table' then
+    take_back(writes, made)
     if joined then
       redis.call('SREM', class_set, row_key)
     end
-    return failure or created
+    return created
   end
   if mode ~= 'replace' and (expiry == 'default' or expiry == 'keep') then
     mark = before[EXPIRY_MARK] or ''
