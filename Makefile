@@ -42,7 +42,7 @@ layers: $(VENV)/installed
 	$(VENV)/bin/lint-imports --no-logo
 
 tests: $(VENV)/installed
-	$(PY) -m pytest -n auto tests
+	$(PY) -m pytest -n auto --dist worksteal tests
 
 conformance: $(VENV)/installed
 	$(PY) tools/conformance_matrix.py
