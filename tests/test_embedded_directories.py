@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from embedded import POSIX_ONLY, alive, pid_of, say, until
 
-from popoto_embedded import supervisor
 from popoto_embedded.directories import LONGEST_SOCKET, file_system
 from popoto_embedded.supervisor import EmbeddedError, Settings, ensure_running, open_server
 
@@ -49,13 +48,15 @@ def test_long_path_gets_its_socket_elsewhere(tmp_path, short_path, monkeypatch):
     assert (mode(server.socket_path), mode(runtime / "popoto")) == (0o700, 0o700)
     assert len(os.fsencode(server.socket_path)) <= LONGEST_SOCKET
     monkeypatch.delenv("XDG_RUNTIME_DIR")
-    assert say(open_server(Settings(directory)), "SET", "name", "Ada") == "+OK"
+    second = open_server(Settings(directory))
+    assert say(second, "SET", "name", "Ada") == "+OK"
     os.kill(pid_of(directory), signal.SIGKILL)
     until(lambda: say(server, "PING") is None)
     ensure_running(server)
     assert server.socket_path.parent == short_path / f"popoto-{os.geteuid()}"
     assert say(server, "STRLEN", "name") == ":3"
-    supervisor._close_all()
+    second.close()
+    server.close()
     assert not server.socket_path.exists()
     (runtime / "popoto").chmod(0o755)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
