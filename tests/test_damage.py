@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -18,8 +19,8 @@ from popoto import (
     Relationship,
     SortedField,
 )
-from popoto.exceptions import WrongType
-from popoto.storage import Connection
+from popoto.exceptions import ReplyError, WrongType
+from popoto.storage import Connection, using
 
 
 class Owner(Model):
@@ -188,3 +189,26 @@ def test_a_value_that_cannot_be_read_hides_no_other_row(
         getattr(Shelf.load("Shelf:b"), field)
     if field == "note":
         assert any("'Shelf:b'" in message and "'note'" in message for message in caplog.messages)
+
+
+@pytest.mark.parametrize("denied", ["hmget", "hlen"])
+def test_what_a_user_may_not_look_at_is_not_taken_for_missing(server: Connection, plain: Any, denied: str):
+    for name in "ab":
+        Shelf.create(name=name, kind="x")
+    before = keyspace(plain)
+    host, port = server.url.hosts[0]
+    plain.execute_command("ACL", "SETUSER", "half", "reset", "on", ">pw", "~*", "+@all", f"-{denied}")
+    limited = Connection(f"{server.url.scheme}://half:pw@{host}:{port}/{server.url.path}")
+    try:
+        with using(limited):
+            verbs: list[Callable[[], Any]] = [Shelf.check_indexes, Shelf.clean_indexes]
+            if denied == "hmget":
+                verbs += [Shelf.query.all, lambda: Shelf.query.filter(kind="x").all()]
+            for verb in verbs:
+                # The server's own words, which name the command or its script.
+                with pytest.raises(ReplyError, match=r"permission|can't run"):
+                    verb()
+    finally:
+        limited.close()
+        plain.execute_command("ACL", "DELUSER", "half")
+    assert keyspace(plain) == before

@@ -9,6 +9,7 @@
 -- entry_keys(index, row)    the key of the row's entry, and the one that 1.x used; nil where it has none
 -- read_tokens(text), write_tokens(tokens)  the receipt: texts of values that bytes do not tell, kept in `$idx`
 -- include: popoto.fields arguments.lua
+-- include: popoto.fields held.lua
 local RECEIPT = '$idx'
 local NIL = '\192'
 local NONE = {}
@@ -91,9 +92,9 @@ end
 local function read_row(key, schema)
   local names = schema.names or needed_fields(schema)
   schema.names = names
-  local values = redis.pcall('HMGET', key, unpack(names))
+  local values = held('HMGET', key, unpack(names))
   local row = {}
-  if values.err then
+  if not values then
     return row, 'WRONGTYPE ' .. key .. ' holds no hash'
   end
   for number, name in ipairs(names) do

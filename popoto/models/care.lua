@@ -25,8 +25,8 @@ local remove = composite and 'HDEL' or index and is_sorted(index) and 'ZREM' or 
 local own = string.gsub(KEYS[1], '%$Class:', '', 1) .. ':'
 
 local function is_row(key)
-  local size = redis.pcall('HLEN', key)
-  return type(size) == 'number' and size > 0
+  local size = held('HLEN', key)
+  return size and size > 0
 end
 
 local function has_place(member)

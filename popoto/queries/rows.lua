@@ -4,6 +4,7 @@
 -- take_names()                   the number of fields, and of each its name, of a list behind the row's key `::` and its name
 -- stored_values(key, names)      a row's values; nil where no row is stored under the key
 -- row_values(key, names, name)   the same behind a name for the row
+-- include: popoto.fields held.lua
 local function take_names()
   local names = {lists = {}}
   for number = 1, tonumber(take()) do
@@ -17,8 +18,8 @@ end
 
 -- A list that is kept behind the row's key, as one msgpack array of its items; what is no list is one that cannot be read.
 local function list_value(key)
-  local items = redis.pcall('LRANGE', key, 0, -1)
-  if items.err then
+  local items = held('LRANGE', key, 0, -1)
+  if not items then
     return '\193'
   end
   local header = string.char(144 + #items % 16)
@@ -29,7 +30,7 @@ local function list_value(key)
 end
 
 local function stored_values(key, names)
-  local values, last = redis.pcall('HMGET', key, unpack(names)), 1
+  local values, last = held('HMGET', key, unpack(names)) or {}, 1
   while not values[last] do
     last = last + 1
     if last > #names then

@@ -207,8 +207,7 @@ if left_out or (limited and not sorted and #found >= most and walk.number <= #wa
       end
       for seen = 0, many - 1, CHUNK do
         for _, tied in ipairs(redis.call('ZRANGE', order_key, score, score, 'BYSCORE', 'LIMIT', seen, CHUNK)) do
-          local raw = redis.pcall('HGET', tied, order_field)
-          local text = type(raw) ~= 'table' and value_text(order_code, raw) or ''
+          local text = value_text(order_code, held('HGET', tied, order_field)) or ''
           first = first or text
           if text ~= first then
             return true

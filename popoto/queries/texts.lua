@@ -1,5 +1,5 @@
 -- Sources of texts: the list of a field's distinct values, and the tests of rows by their values' texts.
--- A prelude: it needs values.lua and entries.lua. What a script defines costs at every call, so this is defined at need.
+-- A prelude: it needs values.lua, entries.lua and held.lua. What a script defines costs at every call, so this is defined at need.
 --
 -- with_texts()   defines the rest
 -- texts.take(source, tree)         reads the source from ARGV, once its keys are known
@@ -94,8 +94,8 @@ local function with_texts()
       if source.named then
         good[place] = name_holds(source, member)
       else
-        local raw = redis.pcall('HGET', member, source.index.field)
-        good[place] = type(raw) ~= 'table' and texts.holds(source, raw) ~= false
+        local raw = held('HGET', member, source.index.field)
+        good[place] = raw ~= nil and texts.holds(source, raw) ~= false
       end
     end
     return good

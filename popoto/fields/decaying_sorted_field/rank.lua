@@ -99,8 +99,7 @@ local function decaying(signal)
       if found[place] then
         found[place] = tonumber(found[place]) or to_number(found[place])
       else
-        local raw = redis.pcall('HGET', member, base_field)
-        found[place] = base_of(type(raw) ~= 'table' and raw)
+        found[place] = base_of(held('HGET', member, base_field))
       end
     end
     return found
