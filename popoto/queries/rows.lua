@@ -1,5 +1,5 @@
 -- Rows as a query reads them: the fields of their hashes, and the lists that are kept behind their keys.
--- A prelude: it needs take() of entries.lua.
+-- A prelude: it needs take() of words.lua.
 --
 -- take_names()                   the number of fields, and of each its name, of a list behind the row's key `::` and its name
 -- stored_values(key, names)      a row's values; nil where no row is stored under the key
